@@ -1,0 +1,40 @@
+"""The command line of a plugin: a `PluginError` becomes one line on stderr and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from singer_kit.errors import PluginError
+
+if TYPE_CHECKING:
+    import click
+
+
+class CleanErrors:
+    """Mixin for an SDK `Tap` or `Target`; stands before it in the bases.
+
+    Example:
+        class TapShop(CleanErrors, Tap): ...
+    """
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        command: click.Command = super().get_singer_command()  # type: ignore[misc]
+        run = command.invoke
+
+        def invoke(ctx: click.Context) -> Any:
+            try:
+                return run(ctx)
+            except PluginError as error:
+                cls.logger.critical("%s", error)  # type: ignore[attr-defined]
+                sys.exit(error.exit_code)
+            except BrokenPipeError:
+                # The reader is gone and says itself why; a second message would only hide it.
+                # stdout is pointed away so that the interpreter's last flush stays quiet too.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(128 + 13)
+
+        command.invoke = invoke  # type: ignore[method-assign]
+        return command
