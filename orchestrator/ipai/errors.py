@@ -1,0 +1,76 @@
+"""Every error a user of the platform can meet.
+
+The text says what happened; `hint` says what to do next. The class decides the exit code of the command line and the
+`code` in machine output, so that a script or an agent can act on the kind without reading the text.
+
+    IpaiError (1)
+    ├── SpecError (3)          a YAML spec, a catalog or a state file is wrong
+    ├── NotFoundError (4)      no such connector, instance or run
+    ├── RunFailedError (5)     a tap or a target failed
+    ├── DatabaseError (6)      the control plane cannot be reached or is not set up
+    ├── PluginError (7)        a plugin cannot be installed or started
+    ├── BusyError (8)          another run of this instance is under way
+    └── TransformError (9)     dbt failed
+"""
+
+from __future__ import annotations
+
+
+class IpaiError(Exception):
+    """Something went wrong that the user can read about."""
+
+    exit_code = 1
+    code = "error"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class SpecError(IpaiError):
+    """A YAML spec, a catalog or a state file is wrong."""
+
+    exit_code = 3
+    code = "invalid_spec"
+
+
+class NotFoundError(IpaiError):
+    """No such connector, instance or run."""
+
+    exit_code = 4
+    code = "not_found"
+
+
+class RunFailedError(IpaiError):
+    """A tap or a target failed."""
+
+    exit_code = 5
+    code = "run_failed"
+
+
+class DatabaseError(IpaiError):
+    """The control plane cannot be reached or is not set up."""
+
+    exit_code = 6
+    code = "database"
+
+
+class PluginError(IpaiError):
+    """A plugin cannot be installed or started."""
+
+    exit_code = 7
+    code = "plugin"
+
+
+class BusyError(IpaiError):
+    """Another run of this instance is under way."""
+
+    exit_code = 8
+    code = "busy"
+
+
+class TransformError(IpaiError):
+    """dbt failed."""
+
+    exit_code = 9
+    code = "transform_failed"
