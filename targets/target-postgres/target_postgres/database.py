@@ -1,0 +1,88 @@
+"""The one connection of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from singer_kit.postgres import connect
+from target_postgres.errors import from_postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from psycopg import Connection
+    from psycopg.rows import TupleRow
+
+_COPY_BYTES = 1 << 18
+
+
+class Database:
+    """Statements on one connection; what fails becomes a `PluginError`.
+
+    The connection opens with the first statement. It is in a transaction from any statement up to `commit` or `rollback`.
+    """
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._connection: Connection[TupleRow] | None = None
+
+    @property
+    def connection(self) -> Connection[TupleRow]:
+        if self._connection is None:
+            connection = connect(self._conninfo, application_name="target-postgres", autocommit=True)
+            # What is written and quoted here counts on these, whatever the role's or the database's defaults are.
+            connection.execute(
+                "SELECT set_config('client_encoding', 'UTF8', false), set_config('standard_conforming_strings', 'on', false),"
+                " set_config('datestyle', 'ISO, MDY', false), set_config('client_min_messages', 'error', false)"
+            )
+            connection.autocommit = False
+            self._connection = connection
+        return self._connection
+
+    def rows(self, statement: str, parameters: tuple[Any, ...] | None = None) -> list[TupleRow]:
+        """Run a query. Its text takes `%s` only together with parameters."""
+        return self.connection.execute(statement.encode(), parameters).fetchall()
+
+    def run(self, statement: str, *, doing: str) -> int:
+        """Run a statement without parameters; the number of rows it touched."""
+        try:
+            return self.connection.execute(statement.encode()).rowcount
+        except psycopg.Error as error:
+            raise from_postgres(error, doing) from error
+
+    def copy(self, statement: str, rows: Iterable[str]) -> None:
+        """Send lines in COPY's text format.
+
+        Raises:
+            psycopg.Error: the caller knows which record stands behind a line, and says so.
+
+        """
+        with self.connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            chunk: list[str] = []
+            size = 0
+            for row in rows:
+                chunk.append(row)
+                size += len(row)
+                if size >= _COPY_BYTES:
+                    copy.write("".join(chunk).encode())
+                    chunk, size = [], 0
+            copy.write("".join(chunk).encode())
+
+    def commit(self) -> None:
+        try:
+            self.connection.commit()
+        except psycopg.Error as error:
+            raise from_postgres(error, "Committing") from error
+
+    def close(self) -> None:
+        """Roll back what is open and end the session."""
+        if self._connection is None:
+            return
+        if self._connection.info.transaction_status == TransactionStatus.ACTIVE:
+            self._connection.cancel_safe(timeout=5)
+        self._connection.close()
+        self._connection = None

@@ -1,0 +1,72 @@
+"""Checking records against their schema, compiled once per stream."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import fastjsonschema
+
+from singer_kit.errors import DataError
+from target_postgres.encoding import is_special_number
+from target_postgres.errors import shorten
+
+
+class Validator:
+    """Raises DataError with the field and the reason; the caller knows stream and line."""
+
+    def __init__(self, schema: dict[str, Any], *, stream: str) -> None:
+        self._numbers = [
+            name
+            for name, definition in schema["properties"].items()
+            if isinstance(definition, dict) and "number" in _names(definition.get("type"))
+        ]
+        try:
+            self._check = fastjsonschema.compile(
+                schema,
+                # A schema is data: it must not make the target fetch addresses.
+                handlers={"http": _refuse, "https": _refuse, "file": _refuse, "ftp": _refuse},
+                use_default=False,  # a record is loaded as it is
+                use_formats=False,  # Postgres reads dates itself
+            )
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise DataError(
+                f"Stream {stream!r}: its SCHEMA cannot be used to check records: {shorten(reason)}. "
+                "Next: have the tap fix it, or set validate_records to false."
+            ) from error
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        try:
+            self._check(record)
+        except Exception:  # noqa: BLE001 - Decimal trips code that was generated for floats
+            self._check_slowly(record)
+
+    def _check_slowly(self, record: dict[str, Any]) -> None:
+        """Judge again with numbers as the generated code knows them: 1.0 is an integer, fractions are floats."""
+        plain = _plain(record)
+        for name in self._numbers:
+            if is_special_number(plain.get(name)):
+                plain[name] = 0
+        try:
+            self._check(plain)
+        except fastjsonschema.JsonSchemaValueException as error:
+            field = ".".join(str(part) for part in error.path[1:])
+            reason = str(error.message).replace(str(error.name), "value", 1)
+            raise DataError(f"field {field!r}: {reason[:200]}; it is {shorten(error.value)}") from None
+
+
+def _names(declared: Any) -> list[str]:
+    return [declared] if isinstance(declared, str) else list(declared or [])
+
+
+def _refuse(address: str) -> Any:
+    raise ValueError(f"it refers to {address}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
