@@ -107,7 +107,9 @@ class LocalPostgres:
     def drop_database(self, name: str) -> None:
         """Drop a database, with whoever is still connected to it."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+            )
 
     def _file(self, name: str) -> Path:
         return self.home / name
@@ -138,12 +140,19 @@ class LocalPostgres:
             "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8",
         )  # fmt: skip
         if made.returncode:
-            raise DatabaseError(f"The embedded Postgres could not be set up in {self.home}: {made.stderr.strip()}")
+            raise DatabaseError(
+                f"The embedded Postgres could not be set up in {self.home}: {made.stderr.strip()}"
+            )
 
     def _launch(self) -> None:
         port = self._last_port() or _free_port()
         for attempt in range(_START_ATTEMPTS):
-            options = {"port": str(port), "listen_addresses": _HOST, "unix_socket_directories": "", **self.settings}
+            options = {
+                "port": str(port),
+                "listen_addresses": _HOST,
+                "unix_socket_directories": "",
+                **self.settings,
+            }
             started = self._run(
                 "pg_ctl", "start", "-w", "-D", self._file("data"), "-l", self._file("server.log"),
                 "-o", " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in options.items()),
@@ -180,12 +189,13 @@ class LocalPostgres:
     def _run(self, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         account = _server_account()
         identity = {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
-        return subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             [self._binaries() / program, *arguments],
             cwd=self.home, env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             **identity,  # type: ignore[call-overload]
         )  # fmt: skip
+        return done
 
     def _binaries(self) -> Path:
         """The server's `bin` folder, copied into the home where the account cannot reach the installed one."""

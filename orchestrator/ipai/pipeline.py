@@ -1,0 +1,252 @@
+"""One tap piped into one target, as two operating-system processes.
+
+The tap's stdout is the target's stdin: rows never pass through here. What does come here is what both say on stderr
+and each STATE the target prints once it has committed what came before.
+
+A target cannot tell a tap that finished from one that was killed: both end its input. So this keeps a copy of the
+pipe's write end open until the tap has exited with 0. Then, and only then, the target sees the end of its input; after
+any other end of the tap it gets SIGTERM instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+Side = Literal["tap", "target"]
+_TAIL_LINES = 20
+_QUEUE_LINES = 10_000  # a flood of log lines waits in the plugin, not in our memory
+_LONGEST_LINE = 65_536
+
+
+@dataclass(frozen=True)
+class Command:
+    """A process to start."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line on stderr, or one on the target's stdout that is no STATE."""
+
+    side: Side
+    text: str
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """A STATE that the target printed: everything before it is committed."""
+
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process ended. `code` is negative for a signal, as in `subprocess`."""
+
+    side: Side
+    code: int
+    tail: tuple[str, ...]
+
+    @property
+    def signal(self) -> str | None:
+        number = -self.code if self.code < 0 else self.code - 128
+        try:
+            return signal.Signals(number).name if self.code < 0 or self.code > 128 else None  # noqa: PLR2004
+        except ValueError:
+            return None
+
+    @property
+    def by_broken_pipe(self) -> bool:
+        """Whether it only ended because nobody read it any more."""
+        return self.signal == "SIGPIPE" or any(
+            "BrokenPipeError" in line or "Broken pipe" in line for line in self.tail
+        )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last event. `cause` is the exit to blame; None means that both sides finished."""
+
+    tap: Exit
+    target: Exit
+    cause: Exit | None
+
+
+Event = Said | Acknowledged | Finished
+
+
+@dataclass(frozen=True)
+class _Closed:
+    """A reader came to the end of its pipe."""
+
+
+@dataclass
+class Pipeline:
+    """Runs once; iterate over `events`.
+
+    Args:
+        grace: seconds a process gets to end after SIGTERM, before it is killed.
+    """
+
+    tap: Command
+    target: Command
+    grace: float = 30.0
+    _queue: queue.Queue[Said | Acknowledged | Exit | _Closed] = field(
+        default_factory=lambda: queue.Queue(_QUEUE_LINES), init=False
+    )
+    _processes: dict[Side, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
+    _tails: dict[Side, deque[str]] = field(
+        default_factory=lambda: {"tap": deque(maxlen=_TAIL_LINES), "target": deque(maxlen=_TAIL_LINES)},
+        init=False,
+    )
+    _signal_at: dict[Side, float] = field(default_factory=dict, init=False)
+    _terminated: set[Side] = field(default_factory=set, init=False)
+
+    def events(self) -> Generator[Event, None, None]:
+        """Start both processes and yield what happens; `Finished` comes last.
+
+        Closing the iterator early ends both processes.
+        """
+        read_end, write_end = os.pipe()
+        held: int | None = write_end
+        exits: dict[Side, Exit] = {}
+        give_up_at: float | None = None
+        try:
+            try:
+                self._start("target", self.target, stdin=read_end, stdout=subprocess.PIPE)
+                self._start("tap", self.tap, stdin=subprocess.DEVNULL, stdout=write_end)
+            finally:
+                os.close(read_end)  # so that the tap's write fails once the target is gone
+            open_pipes = self._watch()
+            while open_pipes and (give_up_at is None or time.monotonic() < give_up_at):
+                self._signal_what_is_due()
+                event = self._next()
+                if isinstance(event, _Closed):
+                    open_pipes -= 1
+                elif isinstance(event, Exit):
+                    exits[event.side] = event
+                    if event.side == "target" or event.code == 0:
+                        _close(held)
+                        held = None
+                    # The other side may be ending by itself, with something to say: it gets a moment.
+                    if event.side == "target" and "tap" not in exits:
+                        self._signal_at["tap"] = time.monotonic() + 1.0
+                    if event.side == "tap" and event.code != 0 and "target" not in exits:
+                        self._signal_at["target"] = time.monotonic() + 0.3
+                elif event is not None:
+                    yield event
+                if give_up_at is None and len(exits) == len(self._processes):
+                    # A grandchild may hold a pipe open for ever; it is not waited for.
+                    give_up_at = time.monotonic() + 2.0
+            tap, target = self._exit("tap"), self._exit("target")
+            yield Finished(tap, target, self._cause(tap, target))
+        finally:
+            self._end(held)
+
+    def _start(self, side: Side, command: Command, *, stdin: int, stdout: int) -> None:
+        # A session of its own: Ctrl-C in a terminal reaches us, and we end both in the right order.
+        self._processes[side] = subprocess.Popen(
+            list(command.argv), env=dict(command.env), stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def _watch(self) -> int:
+        """Start a thread per pipe and per process; return how many pipes there are."""
+        for side, process in self._processes.items():
+            threading.Thread(target=self._read_stderr, args=(side, process.stderr), daemon=True).start()
+            threading.Thread(target=self._wait, args=(side,), daemon=True).start()
+        threading.Thread(
+            target=self._read_states, args=(self._processes["target"].stdout,), daemon=True
+        ).start()
+        return len(self._processes) + 1
+
+    def _read_stderr(self, side: Side, pipe: IO[bytes]) -> None:
+        for line in _lines(pipe):
+            self._queue.put(Said(side, line))
+        self._queue.put(_Closed())
+
+    def _read_states(self, pipe: IO[bytes]) -> None:
+        for line in _lines(pipe, longest=None):
+            try:
+                state = json.loads(line)
+            except ValueError:
+                state = None
+            self._queue.put(Acknowledged(state) if isinstance(state, dict) else Said("target", line))
+        self._queue.put(_Closed())
+
+    def _wait(self, side: Side) -> None:
+        code = self._processes[side].wait()
+        self._queue.put(Exit(side, code, ()))  # its last words may still be on their way
+
+    def _next(self) -> Said | Acknowledged | Exit | _Closed | None:
+        """The next event, or None after a moment without one."""
+        try:
+            event = self._queue.get(timeout=0.1)
+        except queue.Empty:
+            return None
+        if isinstance(event, Said):
+            self._tails[event.side].append(event.text)
+        return event
+
+    def _exit(self, side: Side) -> Exit:
+        return Exit(side, self._processes[side].wait(), tuple(self._tails[side]))
+
+    def _signal_what_is_due(self) -> None:
+        """SIGTERM first, SIGKILL when the grace is over."""
+        for side, moment in self._signal_at.items():
+            process = self._processes[side]
+            if time.monotonic() < moment or process.poll() is not None:
+                continue
+            if side in self._terminated:
+                process.kill()
+            else:
+                self._terminated.add(side)
+                process.terminate()
+            self._signal_at[side] = time.monotonic() + self.grace
+
+    def _cause(self, tap: Exit, target: Exit) -> Exit | None:
+        target_failed = target.code != 0 and "target" not in self._terminated
+        # A tap that we ended, or whose reader had gone, only followed its target.
+        followed = "tap" in self._terminated or (tap.by_broken_pipe and (target_failed or target.code == 0))
+        if tap.code != 0 and not followed:
+            return tap
+        return target if target_failed or followed else None
+
+    def _end(self, held: int | None) -> None:
+        """Leave no process behind: the tap first, then the target, which commits what it may."""
+        for process in reversed(self._processes.values()):
+            if process.poll() is not None:
+                continue
+            process.terminate()
+            try:
+                process.wait(self.grace)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        _close(held)
+
+
+def _lines(pipe: IO[bytes], longest: int | None = _LONGEST_LINE) -> Iterator[str]:
+    with pipe:
+        for line in pipe:
+            text = line.decode("utf-8", "replace").replace("\0", "").rstrip("\r\n")
+            yield text if longest is None or len(text) <= longest else text[:longest] + " …"
+
+
+def _close(descriptor: int | None) -> None:
+    if descriptor is not None:
+        os.close(descriptor)

@@ -1,0 +1,144 @@
+"""An instance made ready to run: its plugins installed, its settings resolved into files only we can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ipai.failures import failure
+from ipai.pipeline import Command, Exit, Side
+from ipai.references import Resolver
+from ipai.singer_catalog import Catalog, parse_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ipai.control_plane import ControlPlane
+    from ipai.plugins import PluginEnvironments
+    from ipai.specs import Connector, Instance
+
+_TAIL_LINES = 20
+
+
+@dataclass(frozen=True)
+class PreparedInstance:
+    """An instance made ready: executables, settings in files only we can read, secrets known to the redactor."""
+
+    instance: Instance
+    source: Connector
+    folder: Path
+    tap: Path
+    target: Path
+    resolver: Resolver
+
+    def tap_command(self, *arguments: str | Path) -> Command:
+        return self._command(self.tap, "--config", self.folder / "tap.json", *arguments)
+
+    def target_command(self) -> Command:
+        return self._command(self.target, "--config", self.folder / "target.json")
+
+    def write(self, name: str, value: Any) -> Path:
+        """Write a JSON file that only we can read."""
+        path = self.folder / name
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(value, file)
+        return path
+
+    def discover(self) -> Catalog:
+        """Ask the tap what there is.
+
+        Raises:
+            RunFailedError: with the tap's own reason.
+        """
+        done = _call("tap", self.tap_command("--discover"))
+        if done.code != 0:
+            raise failure(done, self.resolver, doing="discovering the source's streams")
+        return parse_catalog(done.stdout)
+
+    def accept_nothing(self) -> None:
+        """Give the target an empty input: it must accept its settings.
+
+        Raises:
+            RunFailedError: with the target's own reason.
+        """
+        done = _call("target", self.target_command())
+        if done.code != 0:
+            raise failure(done, self.resolver, doing="checking its settings")
+
+    @staticmethod
+    def _command(executable: Path, *arguments: str | Path) -> Command:
+        # What belongs to the platform does not belong to a plugin.
+        env = {name: value for name, value in os.environ.items() if not name.startswith("IPAI_")}
+        return Command(
+            [str(executable), *map(str, arguments)], {**env, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+        )
+
+
+@dataclass(frozen=True)
+class _Call(Exit):
+    """A plugin that was called for its stdout."""
+
+    stdout: str = ""
+
+
+def _call(side: Side, command: Command) -> _Call:
+    done = subprocess.run(
+        list(command.argv), env=dict(command.env), capture_output=True, text=True, check=False,
+        stdin=subprocess.DEVNULL, errors="replace",
+    )  # fmt: skip
+    return _Call(side, done.returncode, tuple(done.stderr.splitlines()[-_TAIL_LINES:]), done.stdout)
+
+
+@contextmanager
+def prepare(
+    control_plane: ControlPlane,
+    environments: PluginEnvironments,
+    instance: Instance,
+    *,
+    run_id: int | None = None,
+    reinstall: bool = False,
+) -> Iterator[PreparedInstance]:
+    """Make an instance ready to run; its files are gone afterwards.
+
+    Raises:
+        SpecError: a reference in its settings leads nowhere.
+        PluginError: a plugin cannot be installed.
+    """
+    connectors = control_plane.connectors()
+    source, destination = connectors[instance.source.connector], connectors[instance.destination.connector]
+    resolver = Resolver(
+        {
+            "database_url": control_plane.url,
+            "instance": instance.name,
+            "source": source.name,
+            "run_id": "" if run_id is None else str(run_id),
+        }
+    )
+    settings = {
+        f"{side}.json": resolver.resolve(
+            {**connector.config, **end.config},
+            where=f"{instance.name}.{connector.role}",
+            secret_keys=connector.secrets,
+        )
+        for side, connector, end in (
+            ("tap", source, instance.source),
+            ("target", destination, instance.destination),
+        )
+    }
+    with ThreadPoolExecutor(2) as pool:
+        tap, target = pool.map(
+            lambda connector: environments.executable(connector.plugin, reinstall=reinstall),
+            (source, destination),
+        )
+    with tempfile.TemporaryDirectory(prefix="ipai-run-") as folder:
+        ready = PreparedInstance(instance, source, Path(folder), tap, target, resolver)
+        for name, value in settings.items():
+            ready.write(name, value)
+        yield ready

@@ -1,0 +1,91 @@
+"""References in settings: `${env:NAME}` and `${ipai:NAME}`, resolved for one run.
+
+${env:NAME}            an environment variable of the process that runs; always text, always treated as a secret
+${ipai:database_url}   the platform's database
+${ipai:instance}, ${ipai:source}, ${ipai:run_id}
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from ipai.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_REFERENCE = re.compile(r"\$\{(env|ipai):([A-Za-z_][A-Za-z0-9_]*)\}")
+_SHORTEST_SECRET = 4  # shorter values would blank out half of every log line
+
+
+def is_reference(value: Any) -> bool:
+    """Whether a setting is nothing but one reference."""
+    return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
+
+
+@dataclass
+class Resolver:
+    """Resolves references and remembers which values must never be seen.
+
+    Args:
+        platform: values of `${ipai:NAME}`.
+    """
+
+    platform: Mapping[str, str]
+    _secrets: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if url := self.platform.get("database_url"):
+            self._keep_secret(url)
+            if password := urlsplit(url).password:
+                self._keep_secret(password)
+                self._keep_secret(unquote(password))
+
+    def resolve(self, value: Any, *, where: str, secret_keys: frozenset[str] = frozenset()) -> Any:
+        """Replace references everywhere in a setting.
+
+        Args:
+            value: any JSON value.
+            where: what an error calls the place, such as `prod_odoo.source`.
+            secret_keys: settings whose values are secrets however they are given.
+
+        Raises:
+            SpecError: a reference leads nowhere.
+        """
+        if isinstance(value, dict):
+            resolved = {key: self.resolve(item, where=f"{where}.{key}") for key, item in value.items()}
+            for key in secret_keys & resolved.keys():
+                self._keep_secret(str(resolved[key]))
+            return resolved
+        if isinstance(value, list):
+            return [self.resolve(item, where=f"{where}[{index}]") for index, item in enumerate(value)]
+        if isinstance(value, str):
+            return _REFERENCE.sub(lambda match: self._look_up(match[1], match[2], where), value)
+        return value
+
+    def redact(self, text: str) -> str:
+        """Take every secret seen so far out of a text."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+    def _look_up(self, kind: str, name: str, where: str) -> str:
+        if kind == "env":
+            if name not in os.environ:
+                raise SpecError(
+                    f"{where} needs the environment variable {name}, which is not set.",
+                    hint=f"Set it: export {name}=…",
+                )
+            self._keep_secret(os.environ[name])
+            return os.environ[name]
+        if name not in self.platform:
+            raise SpecError(f"{where}: no ${{ipai:{name}}}; there are {', '.join(sorted(self.platform))}.")
+        return self.platform[name]
+
+    def _keep_secret(self, value: str) -> None:
+        if len(value) >= _SHORTEST_SECRET:
+            self._secrets.add(value)

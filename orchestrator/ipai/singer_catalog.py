@@ -1,0 +1,133 @@
+"""Selecting streams in a discovered Singer catalog, whatever tap it came from."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from ipai.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from ipai.specs import StreamRule
+
+Catalog = dict[str, Any]
+Entry = dict[str, Any]
+
+
+def parse_catalog(text: str) -> Catalog:
+    """Read what `--discover` printed.
+
+    Raises:
+        SpecError: it is no catalog.
+    """
+    try:
+        catalog = json.loads(text)
+    except ValueError:
+        start = " ".join(text.split())[:100]
+        raise SpecError(f"The tap's --discover printed no catalog but: {start!r}") from None
+    if not isinstance(catalog, dict) or not isinstance(catalog.get("streams"), list):
+        raise SpecError("The tap's --discover printed JSON without a list of streams.")
+    return catalog
+
+
+def stream_name(entry: Entry) -> str:
+    """What the stream is called in RECORD messages and bookmarks."""
+    return str(entry.get("stream") or entry["tap_stream_id"])
+
+
+def selected_streams(catalog: Catalog) -> list[str]:
+    """The streams that a tap given this catalog would sync."""
+    return [stream_name(entry) for entry in catalog["streams"] if _is_selected(entry)]
+
+
+def select(catalog: Catalog, rules: Sequence[StreamRule], only: Collection[str] | None = None) -> Catalog:
+    """A copy of the catalog with the streams of an instance selected.
+
+    Args:
+        catalog: as discovered.
+        rules: the instance's; without any, what the tap itself selects, or else everything.
+        only: the streams asked for with `--stream`; they are taken whether or not the rules name them.
+
+    Raises:
+        SpecError: a rule or a name matches no stream.
+    """
+    chosen = copy.deepcopy(catalog)
+    names = [stream_name(entry) for entry in chosen["streams"]]
+    for wanted in [*(rule.pattern for rule in rules), *(only or ())]:
+        if not any(fnmatchcase(name, wanted) for name in names):
+            near = difflib.get_close_matches(wanted, names, n=3)
+            raise SpecError(
+                f"The source has no stream {wanted!r}.",
+                hint=f"Did you mean {', '.join(near)}?"
+                if near
+                else "ipai discover NAME lists what there is.",
+            )
+    everything = not rules and not any(_is_selected(entry) for entry in chosen["streams"])
+    for entry in chosen["streams"]:
+        name = stream_name(entry)
+        matching = [rule for rule in rules if fnmatchcase(name, rule.pattern)]
+        by_rule = bool(matching) if rules else everything or _is_selected(entry)
+        _set_selected(entry, any(fnmatchcase(name, each) for each in only) if only else by_rule)
+        for rule in matching:
+            _apply(entry, rule)
+    return chosen
+
+
+def _root(entry: Entry) -> dict[str, Any]:
+    """The stream's own metadata, made when missing."""
+    for item in entry.setdefault("metadata", []):
+        if not item["breadcrumb"]:
+            metadata: dict[str, Any] = item["metadata"]
+            return metadata
+    metadata = {}
+    entry["metadata"].append({"breadcrumb": [], "metadata": metadata})
+    return metadata
+
+
+def _is_selected(entry: Entry) -> bool:
+    metadata = _root(entry)
+    if "selected" in metadata:
+        return bool(metadata["selected"])
+    if "selected-by-default" in metadata:
+        return bool(metadata["selected-by-default"])
+    return bool(entry.get("schema", {}).get("selected"))
+
+
+def _set_selected(entry: Entry, selected: bool) -> None:
+    _root(entry)["selected"] = selected
+    # Taps from before catalog metadata look here.
+    entry.setdefault("schema", {})["selected"] = selected
+
+
+def _apply(entry: Entry, rule: StreamRule) -> None:
+    metadata = _root(entry)
+    if rule.replication_method:
+        entry["replication_method"] = rule.replication_method
+        entry["forced_replication_method"] = rule.replication_method
+        metadata["replication-method"] = rule.replication_method
+        metadata["forced-replication-method"] = rule.replication_method
+    if rule.replication_key:
+        entry["replication_key"] = rule.replication_key
+        metadata["replication-key"] = rule.replication_key
+    if rule.key_properties is not None:
+        entry["key_properties"] = list(rule.key_properties)
+        metadata["table-key-properties"] = list(rule.key_properties)
+    properties = entry.get("schema", {}).get("properties", {})
+    for excluded in rule.exclude:
+        if excluded not in properties:
+            near = difflib.get_close_matches(excluded, properties, n=1)
+            raise SpecError(
+                f"Stream {stream_name(entry)} has no property {excluded!r} to exclude.",
+                hint=f"Did you mean {near[0]!r}?" if near else None,
+            )
+        breadcrumb = ["properties", excluded]
+        item = next((each for each in entry["metadata"] if each["breadcrumb"] == breadcrumb), None)
+        if item is None:
+            item = {"breadcrumb": breadcrumb, "metadata": {}}
+            entry["metadata"].append(item)
+        item["metadata"]["selected"] = False
