@@ -17,7 +17,7 @@ from __future__ import annotations
 
 
 class IpaiError(Exception):
-    """Something went wrong that the user can read about."""
+    """Any other error."""
 
     exit_code = 1
     code = "error"

@@ -107,9 +107,7 @@ class LocalPostgres:
     def drop_database(self, name: str) -> None:
         """Drop a database, with whoever is still connected to it."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
-            )
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
     def _file(self, name: str) -> Path:
         return self.home / name
@@ -140,9 +138,7 @@ class LocalPostgres:
             "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8",
         )  # fmt: skip
         if made.returncode:
-            raise DatabaseError(
-                f"The embedded Postgres could not be set up in {self.home}: {made.stderr.strip()}"
-            )
+            raise DatabaseError(f"The embedded Postgres could not be set up in {self.home}: {made.stderr.strip()}")
 
     def _launch(self) -> None:
         port = self._last_port() or _free_port()

@@ -72,9 +72,7 @@ class Exit:
     @property
     def by_broken_pipe(self) -> bool:
         """Whether it only ended because nobody read it any more."""
-        return self.signal == "SIGPIPE" or any(
-            "BrokenPipeError" in line or "Broken pipe" in line for line in self.tail
-        )
+        return self.signal == "SIGPIPE" or any("BrokenPipeError" in line or "Broken pipe" in line for line in self.tail)
 
 
 @dataclass(frozen=True)
@@ -169,9 +167,7 @@ class Pipeline:
         for side, process in self._processes.items():
             threading.Thread(target=self._read_stderr, args=(side, process.stderr), daemon=True).start()
             threading.Thread(target=self._wait, args=(side,), daemon=True).start()
-        threading.Thread(
-            target=self._read_states, args=(self._processes["target"].stdout,), daemon=True
-        ).start()
+        threading.Thread(target=self._read_states, args=(self._processes["target"].stdout,), daemon=True).start()
         return len(self._processes) + 1
 
     def _read_stderr(self, side: Side, pipe: IO[bytes]) -> None:

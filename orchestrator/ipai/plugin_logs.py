@@ -44,9 +44,7 @@ def parse_metric(line: str) -> Metric | None:
     try:
         point: dict[str, Any] = json.loads(match[1])
         tags = point["tags"]
-        return Metric(
-            str(tags.get("stream") or tags["endpoint"]), str(point["metric"]), float(point["value"])
-        )
+        return Metric(str(tags.get("stream") or tags["endpoint"]), str(point["metric"]), float(point["value"]))
     except (ValueError, KeyError, TypeError):
         return None
 

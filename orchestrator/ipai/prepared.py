@@ -76,9 +76,7 @@ class PreparedInstance:
     def _command(executable: Path, *arguments: str | Path) -> Command:
         # What belongs to the platform does not belong to a plugin.
         env = {name: value for name, value in os.environ.items() if not name.startswith("IPAI_")}
-        return Command(
-            [str(executable), *map(str, arguments)], {**env, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
-        )
+        return Command([str(executable), *map(str, arguments)], {**env, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"})
 
 
 @dataclass(frozen=True)

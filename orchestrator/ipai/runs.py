@@ -93,9 +93,7 @@ def execute(
         return RunResult(recorder.close("succeeded"), recorder.meter.streams())
 
 
-def _sync(
-    ready: PreparedInstance, recorder: _Recorder, streams: Sequence[str] | None, *, full_refresh: bool
-) -> None:
+def _sync(ready: PreparedInstance, recorder: _Recorder, streams: Sequence[str] | None, *, full_refresh: bool) -> None:
     arguments: list[str | Path] = []
     chosen = list(streams or ())
     if ready.source.plugin.discover:
@@ -163,9 +161,7 @@ class _Recorder:
     def close(self, status: str, error: BaseException | None = None) -> Run:
         """End the run's record, whatever became of it."""
         self._flush()
-        return self.control_plane.finish_run(
-            self.run, status, None if error is None else self._describe(error)
-        )
+        return self.control_plane.finish_run(self.run, status, None if error is None else self._describe(error))
 
     def _flush(self) -> None:
         self.control_plane.add_logs(self.run, self._lines)

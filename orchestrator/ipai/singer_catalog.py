@@ -63,9 +63,7 @@ def select(catalog: Catalog, rules: Sequence[StreamRule], only: Collection[str] 
             near = difflib.get_close_matches(wanted, names, n=3)
             raise SpecError(
                 f"The source has no stream {wanted!r}.",
-                hint=f"Did you mean {', '.join(near)}?"
-                if near
-                else "ipai discover NAME lists what there is.",
+                hint=f"Did you mean {', '.join(near)}?" if near else "ipai discover NAME lists what there is.",
             )
     everything = not rules and not any(_is_selected(entry) for entry in chosen["streams"])
     for entry in chosen["streams"]:

@@ -10,7 +10,6 @@ import difflib
 import json
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from jsonschema import Draft202012Validator
@@ -22,6 +21,7 @@ from ipai.yaml_files import YamlFile, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from jsonschema import ValidationError
 
@@ -217,9 +217,7 @@ def schema_problems(file: YamlFile) -> Iterator[str]:
     if not isinstance(file.value, dict):
         yield f"{file.path}:1: a spec is a mapping that starts with kind: connector or kind: instance"
         return
-    errors = sorted(
-        _validator().iter_errors(file.value), key=lambda error: list(map(str, error.absolute_path))
-    )
+    errors = sorted(_validator().iter_errors(file.value), key=lambda error: list(map(str, error.absolute_path)))
     for error in errors:
         yield from _explain(file, error)
 
@@ -239,9 +237,7 @@ def _explain(file: YamlFile, error: ValidationError) -> Iterator[str]:
         return
     if error.validator == "oneOf" and error.context:
         # The branch that the value was meant for is the one that got furthest.
-        deepest = max(
-            error.context, key=lambda branch: (len(branch.absolute_path), branch.validator != "type")
-        )
+        deepest = max(error.context, key=lambda branch: (len(branch.absolute_path), branch.validator != "type"))
         yield from _explain(file, deepest)
         return
     meaning = schema.get("description")
@@ -259,9 +255,7 @@ def _twice(name: str, file: YamlFile, seen: Mapping[str, tuple[Any, YamlFile]]) 
         yield _problem(file, ["name"], f"{name!r} is declared already, in {seen[name][1].path}")
 
 
-def instance_problems(
-    instance: Instance, file: YamlFile, connectors: Mapping[str, Connector]
-) -> Iterator[str]:
+def instance_problems(instance: Instance, file: YamlFile, connectors: Mapping[str, Connector]) -> Iterator[str]:
     """What only the connectors can tell about an instance."""
     if not instance.name.endswith(f"_{instance.source.connector}"):
         yield _problem(file, ["name"], f"must be <env>_<source>, here ending in _{instance.source.connector}")
@@ -269,15 +263,11 @@ def instance_problems(
         connector = connectors.get(end.connector)
         if connector is None:
             near = difflib.get_close_matches(end.connector, connectors, n=1)
-            advice = (
-                f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(connectors)) or 'none'}"
-            )
+            advice = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(connectors)) or 'none'}"
             yield _problem(file, [role, "connector"], f"no connector {end.connector!r}; {advice}")
             continue
         if connector.role != role:
-            yield _problem(
-                file, [role, "connector"], f"{end.connector!r} is a {connector.role}, not a {role}"
-            )
+            yield _problem(file, [role, "connector"], f"{end.connector!r} is a {connector.role}, not a {role}")
         for setting in sorted(connector.secrets & end.config.keys()):
             if not is_reference(end.config[setting]):
                 yield _problem(

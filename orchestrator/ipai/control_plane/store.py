@@ -49,9 +49,7 @@ class ControlPlane:
     def __init__(self, url: str) -> None:
         self.url = url
         try:
-            self._connection = psycopg.connect(
-                url, autocommit=True, connect_timeout=15, application_name="ipai"
-            )
+            self._connection = psycopg.connect(url, autocommit=True, connect_timeout=15, application_name="ipai")
         except psycopg.Error as error:
             reason = str(error).strip().splitlines()[-1]
             raise DatabaseError(
@@ -99,9 +97,7 @@ class ControlPlane:
             )
         return known[name]
 
-    def save(
-        self, connectors: Iterable[Connector], instances: Iterable[Instance], drop: Iterable[str]
-    ) -> None:
+    def save(self, connectors: Iterable[Connector], instances: Iterable[Instance], drop: Iterable[str]) -> None:
         """Store connectors and instances and drop the instances named, all or nothing."""
         with self._connection.transaction():
             for connector in connectors:
@@ -249,10 +245,6 @@ class ControlPlane:
         try:
             yield
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-            raise DatabaseError(
-                "The control plane is not set up in this database.", hint="Run ipai init."
-            ) from None
+            raise DatabaseError("The control plane is not set up in this database.", hint="Run ipai init.") from None
         except psycopg.OperationalError as error:
-            raise DatabaseError(
-                f"Lost the control plane's database: {str(error).strip().splitlines()[0]}"
-            ) from None
+            raise DatabaseError(f"Lost the control plane's database: {str(error).strip().splitlines()[0]}") from None

@@ -1,0 +1,3 @@
+from ipai.cli import main
+
+main()
