@@ -36,8 +36,10 @@ class Database:
             connection = connect(self._conninfo, application_name="target-postgres", autocommit=True)
             # What is written and quoted here counts on these, whatever the role's or the database's defaults are.
             connection.execute(
-                "SELECT set_config('client_encoding', 'UTF8', false), set_config('standard_conforming_strings', 'on', false),"
-                " set_config('datestyle', 'ISO, MDY', false), set_config('client_min_messages', 'error', false)"
+                "SELECT set_config('client_encoding', 'UTF8', false), "
+                "set_config('standard_conforming_strings', 'on', false),"
+                "set_config('datestyle', 'ISO, MDY', false), set_config('client_min_messages', 'error', "
+                "false)"
             )
             connection.autocommit = False
             self._connection = connection

@@ -97,11 +97,13 @@ def jsonb(value: Any) -> str:
         written = _to_json(value).decode()
     except UnicodeEncodeError:
         raise DataError(
-            "the JSON holds half of a surrogate pair, which Postgres cannot store; sanitize_null_text_characters=true replaces it"
+            "the JSON holds half of a surrogate pair, which Postgres cannot store; "
+            "sanitize_null_text_characters=true replaces it"
         ) from None
     if "\\u0000" in written and _JSON_NUL.search(written):
         raise DataError(
-            "the JSON holds a NUL character, which Postgres cannot store; sanitize_null_text_characters=true replaces it"
+            "the JSON holds a NUL character, which Postgres cannot store; "
+            "sanitize_null_text_characters=true replaces it"
         )
     return written.replace("\\", "\\\\") if "\\" in written else written
 
@@ -121,12 +123,7 @@ def _cleaned(value: Any) -> Any:
 def _integer(value: Any) -> str:
     if type(value) is int:
         return str(value)
-    if (
-        isinstance(value, (Decimal, float))
-        and value == value
-        and abs(value) != float("inf")
-        and value == int(value)
-    ):
+    if isinstance(value, (Decimal, float)) and value == value and abs(value) != float("inf") and value == int(value):
         return str(int(value))
     raise DataError("not an integer")
 
@@ -171,7 +168,8 @@ def _time(value: Any) -> str:
     if isinstance(value, str) and (match := _IS_TIME.fullmatch(value)):
         return match[1].replace(",", ".")
     raise DataError(
-        "not a time of day in UTC such as 23:59:59.123456; an offset would be lost, x-sql-datatype 'timetz' or 'text' keeps it"
+        "not a time of day in UTC such as 23:59:59.123456; an offset would be lost, x-sql-datatype 'timetz' "
+        "or 'text' keeps it"
     )
 
 

@@ -52,26 +52,21 @@ def from_postgres(error: psycopg.Error, doing: str) -> PluginError:
     reason = (diagnosis.message_primary or str(error)).strip().splitlines()[0]
     text = f"{doing}: {reason}."
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return ConfigurationError(
-            f"{text} Next: have the owner of the database GRANT that right to the target's user."
-        )
+        return ConfigurationError(f"{text} Next: have the owner of the database GRANT that right to the target's user.")
     if isinstance(error, psycopg.errors.UniqueViolation):
         return DataError(
-            f"{text} A unique constraint ({diagnosis.constraint_name}) of the table is not on the stream's key properties. "
+            f"{text} A unique constraint ({diagnosis.constraint_name}) of the table is not on the stream's "
+            "key properties. "
             "Next: drop it, or load the stream into another table."
         )
     if isinstance(error, psycopg.errors.DiskFull):
-        return ConnectionFailedError(
-            f"{text} Next: the server's disk is full; free space there and run again."
-        )
+        return ConnectionFailedError(f"{text} Next: the server's disk is full; free space there and run again.")
     if isinstance(error, psycopg.OperationalError):
-        return ConnectionFailedError(
-            f"{text} Next: run again; nothing that was not acknowledged by a STATE is kept."
-        )
+        return ConnectionFailedError(f"{text} Next: run again; nothing that was not acknowledged by a STATE is kept.")
     return DataError(text)
 
 
 def copy_position(error: psycopg.Error) -> tuple[int | None, str | None]:
     """Read the row (from 1) and the column at which a COPY stopped."""
-    match = re.search(r"line (\d+)(?:, column (.+?))?(?::|$)", error.diag.context or "")
+    match = re.search(r"^COPY .*?, line (\d+)(?:, column (.+?))?(?::|$)", error.diag.context or "", re.MULTILINE)
     return (int(match[1]), match[2]) if match else (None, None)

@@ -39,9 +39,7 @@ class Loader:
 
     """
 
-    def __init__(
-        self, database: Database, limits: Limits, emit: Callable[[bytes], None], *, overwrite: bool
-    ) -> None:
+    def __init__(self, database: Database, limits: Limits, emit: Callable[[bytes], None], *, overwrite: bool) -> None:
         self._database = database
         self._limits = limits
         self._emit = emit
@@ -68,11 +66,7 @@ class Loader:
         """All rows up to here are covered by this STATE."""
         self._absorb()
         self._state = value
-        if (
-            self._uncommitted
-            or self._covered_rows >= self._limits.rows
-            or self._covered_bytes >= self._limits.bytes
-        ):
+        if self._uncommitted or self._covered_rows >= self._limits.rows or self._covered_bytes >= self._limits.bytes:
             self.commit()
 
     def tick(self, now: float) -> None:

@@ -51,15 +51,14 @@ def identifier(name: str, *, what: str) -> str:
     """
     if not name or "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
         raise DataError(
-            f"{what} {name!r} cannot be a name in Postgres. Next: rename it with stream_maps, or deselect it in the tap."
+            f"{what} {name!r} cannot be a name in Postgres. Next: rename it with stream_maps, or deselect it "
+            "in the tap."
         )
     return name if len(name.encode()) <= MAX_BYTES else _with_hash(name)
 
 
 def column_name(name: str, *, stream: str) -> str:
-    return (
-        _with_hash(name) if name in _SYSTEM_COLUMNS else identifier(name, what=f"Stream {stream!r}: property")
-    )
+    return _with_hash(name) if name in _SYSTEM_COLUMNS else identifier(name, what=f"Stream {stream!r}: property")
 
 
 def table_name(stream: str, *, schema: str | None, pattern: str, source: str) -> TableName:

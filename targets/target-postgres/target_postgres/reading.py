@@ -61,9 +61,7 @@ class LineReader(GenericSingerReader[bytes]):
             self.on_failure()
             raise
 
-    def _read(
-        self, file_input: IO[Any] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
-    ) -> Counter[str]:
+    def _read(self, file_input: IO[Any] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]) -> Counter[str]:
         stats: Counter[str] = Counter()
         source: IO[Any] = file_input or self.default_input
         self._waiting = True
@@ -125,7 +123,8 @@ class LineReader(GenericSingerReader[bytes]):
             return json.loads(line.decode("utf-8-sig"), parse_float=Decimal, parse_constant=Decimal)
         except UnicodeDecodeError as error:
             raise DataError(
-                f"Line {self.line_number} is not valid UTF-8 (byte {error.start + 1}): {_start(line)}. Next: have the tap write UTF-8."
+                f"Line {self.line_number} is not valid UTF-8 (byte {error.start + 1}): {_start(line)}. Next: "
+                "have the tap write UTF-8."
             ) from None
         except RecursionError:
             raise DataError(f"Line {self.line_number} is nested too deeply: {_start(line)}.") from None

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one setting a line reads as a table
 """Settings: the names of meltanolabs-target-postgres, and a few of our own."""
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ def options(config: Mapping[str, Any], *, batch_id: str) -> Options:
         )
     if (config.get("ssh_tunnel") or {}).get("enable"):
         raise ConfigurationError(
-            "ssh_tunnel is not supported. Next: open the tunnel outside (ssh -L 5433:database:5432 bastion) and set host and port to its local end."
+            "ssh_tunnel is not supported. Next: open the tunnel outside (ssh -L 5433:database:5432 bastion) "
+            "and set host and port to its local end."
         )
     for name in ("batch_size_rows", "batch_size_bytes"):
         if (config.get(name) or 1) < 1:
@@ -140,9 +142,7 @@ def _certificate(config: Mapping[str, Any], name: str) -> str:
     if "-----BEGIN" not in value:
         path = Path(value).expanduser()
         if not path.is_file():
-            raise ConfigurationError(
-                f"Setting {name}: there is no file {str(path)!r}, and it is no PEM text."
-            )
+            raise ConfigurationError(f"Setting {name}: there is no file {str(path)!r}, and it is no PEM text.")
         return str(path)
     folder = Path(config.get("ssl_storage_directory") or ".secrets")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

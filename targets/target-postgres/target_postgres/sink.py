@@ -97,9 +97,7 @@ class PostgresSink(Sink):
         self._target.claim(self.table_name, self.stream_name)
         columns = self._wanted_columns()
         if not columns:
-            raise DataError(
-                f"Stream {self.stream_name!r}: its SCHEMA has no properties, so there is nothing to load."
-            )
+            raise DataError(f"Stream {self.stream_name!r}: its SCHEMA has no properties, so there is nothing to load.")
         if self.config.get("validate_records", True):
             self._check = Validator(self.original_schema, stream=self.stream_name)
         database = self._target.database
@@ -110,7 +108,8 @@ class PostgresSink(Sink):
             raise from_postgres(error, doing) from error
         if self.keyed and not table.unique_key:
             self.logger.warning(
-                "Table %s has no unique index on exactly the key properties %s: rows are replaced by DELETE and INSERT, "
+                "Table %s has no unique index on exactly the key properties %s: rows are replaced by DELETE "
+                "and INSERT, "
                 "which is slower. Next: create such an index.",
                 self.table_name.quoted,
                 list(self._key_properties),
@@ -149,9 +148,7 @@ class PostgresSink(Sink):
     def _wanted_columns(self) -> list[Column]:
         reserved = lineage.NAMES if self._options.metadata else lineage.SDK_NAMES
         properties = {
-            name: definition
-            for name, definition in self.original_schema["properties"].items()
-            if name not in reserved
+            name: definition for name, definition in self.original_schema["properties"].items() if name not in reserved
         }
         for name in sorted(self._known - set(properties) - {lineage.DELETED_AT}):
             self.logger.warning(
@@ -174,9 +171,7 @@ class PostgresSink(Sink):
             columns.append(Column(self._names[name], wanted, key=name in self._key_properties))
         for name in self._key_properties:
             if name not in properties:
-                raise DataError(
-                    f"Stream {self.stream_name!r}: key property {name!r} is missing from its SCHEMA."
-                )
+                raise DataError(f"Stream {self.stream_name!r}: key property {name!r} is missing from its SCHEMA.")
         if self._options.metadata:
             columns += [Column(name, wanted) for name, wanted in (*lineage.PER_ROW, *lineage.PER_BATCH)]
         taken: dict[str, str] = {}
@@ -195,9 +190,7 @@ class PostgresSink(Sink):
 
     # Records
 
-    def add(
-        self, record: dict[str, Any], message: dict[str, Any], where: str, line: int, sequence: int
-    ) -> int:
+    def add(self, record: dict[str, Any], message: dict[str, Any], where: str, line: int, sequence: int) -> int:
         """Take a record; the size of its row.
 
         Args:
@@ -219,9 +212,7 @@ class PostgresSink(Sink):
             self._warn_of_unknown(record)
         get = record.get
         try:
-            parts = [
-                NULL if (value := get(item.name)) is None else item.encode(value) for item in self._properties
-            ]
+            parts = [NULL if (value := get(item.name)) is None else item.encode(value) for item in self._properties]
         except (DataError, RecursionError):
             raise self._explained(record, where) from None
         if self._keys:
@@ -245,7 +236,8 @@ class PostgresSink(Sink):
             if parts[position] == NULL:
                 raise MissingKeyError(
                     f"Stream {self.stream_name!r}, {where}: key property {name!r} is missing or null. "
-                    "Next: have the tap send it, or choose other keys with stream_maps and __key_properties__."
+                    "Next: have the tap send it, or choose other keys with stream_maps and "
+                    "__key_properties__."
                 )
 
     def _add_lineage(
@@ -281,9 +273,7 @@ class PostgresSink(Sink):
                     f"Stream {self.stream_name!r}, {where}: property {item.name!r} is {shorten(value)}: {error}."
                 )
             except RecursionError:
-                return DataError(
-                    f"Stream {self.stream_name!r}, {where}: property {item.name!r} is nested too deeply."
-                )
+                return DataError(f"Stream {self.stream_name!r}, {where}: property {item.name!r} is nested too deeply.")
         return DataError(f"Stream {self.stream_name!r}, {where}: the record cannot be loaded.")
 
     def _warn_of_unknown(self, record: dict[str, Any]) -> None:
@@ -337,9 +327,7 @@ class PostgresSink(Sink):
         statement = self.merge.activate(
             version, hard=self._options.hard_delete, sync_started_at=self._target.initialized_at
         )
-        self._target.database.run(
-            statement, doing=f"Stream {self.stream_name!r}: activating version {version}"
-        )
+        self._target.database.run(statement, doing=f"Stream {self.stream_name!r}: activating version {version}")
 
     @property
     def _doing(self) -> str:

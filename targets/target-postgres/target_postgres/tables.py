@@ -73,9 +73,7 @@ class _Found:
     exists: bool
 
 
-def prepare(
-    database: Database, stream: str, name: TableName, columns: Sequence[Column], *, unique: bool
-) -> Table:
+def prepare(database: Database, stream: str, name: TableName, columns: Sequence[Column], *, unique: bool) -> Table:
     """Make the table fit.
 
     Args:
@@ -92,7 +90,8 @@ def prepare(
     """
     if len(columns) > MAX_COLUMNS:
         raise DataError(
-            f"Stream {stream!r} needs {len(columns)} columns; a table of Postgres holds at most {MAX_COLUMNS}. "
+            f"Stream {stream!r} needs {len(columns)} columns; a table of Postgres holds at most "
+            f"{MAX_COLUMNS}. "
             "Next: deselect properties in the tap, or drop some with stream_maps."
         )
     found = _look(database, stream, name)
@@ -119,12 +118,11 @@ def _look(database: Database, stream: str, name: TableName) -> _Found:
     rows = database.rows(_COLUMNS, (name.schema, name.table))
     if rows and rows[0][3] not in {"r", "p"}:
         raise ConfigurationError(
-            f"Stream {stream!r} goes to {name.quoted}, which exists and is no table. Next: set table_name or default_target_schema."
+            f"Stream {stream!r} goes to {name.quoted}, which exists and is no table. Next: set table_name or "
+            "default_target_schema."
         )
     columns = [row for row in rows if row[0] is not None]
-    return _Found(
-        {row[0]: row[1] for row in columns}, frozenset(row[0] for row in columns if row[2]), bool(rows)
-    )
+    return _Found({row[0]: row[1] for row in columns}, frozenset(row[0] for row in columns if row[2]), bool(rows))
 
 
 def _changes(columns: Sequence[Column], found: _Found) -> list[tuple[Column, str]]:
@@ -149,9 +147,7 @@ def _lock(database: Database, name: TableName) -> None:
     database.rows(f"SELECT pg_advisory_xact_lock(hashtext('target-postgres ddl'), hashtext({literal(key)}))")
 
 
-def _create(
-    database: Database, stream: str, name: TableName, columns: Sequence[Column], *, unique: bool
-) -> None:
+def _create(database: Database, stream: str, name: TableName, columns: Sequence[Column], *, unique: bool) -> None:
     doing = f"Stream {stream!r}: creating table {name.quoted}"
     if not database.rows("SELECT 1 FROM pg_namespace WHERE nspname = %s", (name.schema,)):
         try:
@@ -181,15 +177,14 @@ def _create(
         raise from_postgres(error, doing) from error
 
 
-def _apply(
-    database: Database, stream: str, name: TableName, column: Column, actual: str | None, change: str
-) -> None:
+def _apply(database: Database, stream: str, name: TableName, column: Column, actual: str | None, change: str) -> None:
     doing = f"Stream {stream!r}: changing column {column.name!r} of {name.quoted}"
     try:
         database.connection.execute(f"ALTER TABLE {name.quoted} {change}".encode())
     except psycopg.errors.FeatureNotSupported as error:
         raise DataError(
-            f"{doing} from {actual} to {column.type.sql} failed: {error.diag.message_primary} ({error.diag.message_detail}). "
+            f"{doing} from {actual} to {column.type.sql} failed: {error.diag.message_primary} "
+            f"({error.diag.message_detail}). "
             "Next: drop the view, run again, and create the view anew."
         ) from error
     except psycopg.Error as error:
@@ -198,7 +193,9 @@ def _apply(
 
 def _unfit(stream: str, name: TableName, column: Column, actual: str) -> DataError:
     return DataError(
-        f"Stream {stream!r}: column {column.name!r} of {name.quoted} is {actual}, the stream now sends {column.type.sql}, "
+        f"Stream {stream!r}: column {column.name!r} of {name.quoted} is {actual}, the stream now sends "
+        f"{column.type.sql}, "
         f"and {actual} cannot take that without loss. "
-        "Next: rename the column (the target then adds a new one), or change its type by hand with ALTER TABLE."
+        "Next: rename the column (the target then adds a new one), or change its type by hand with ALTER "
+        "TABLE."
     )

@@ -108,7 +108,8 @@ class TargetPostgres(CleanErrors, Target):
         if other != stream:
             raise ConfigurationError(
                 f"Streams {other!r} and {stream!r} would share table {table.quoted}. Next: "
-                "set table_name to a pattern with {full_stream}, or rename one with stream_maps and __alias__."
+                "set table_name to a pattern with {full_stream}, or rename one with stream_maps and "
+                "__alias__."
             )
 
     def origin(self, stream: str) -> Origin:
@@ -129,9 +130,7 @@ class TargetPostgres(CleanErrors, Target):
         stream = message_dict.get("stream")
         record = message_dict.get("record")
         if not isinstance(stream, str) or not isinstance(record, dict):
-            raise DataError(
-                f"Line {self._reader.line_number} is a RECORD without a stream's name or without a record."
-            )
+            raise DataError(f"Line {self._reader.line_number} is a RECORD without a stream's name or without a record.")
         self._process_record(stream, record, message_dict, len(self._reader.line))
         self._tick()
 
@@ -221,9 +220,7 @@ class TargetPostgres(CleanErrors, Target):
                 f"Line {self._reader.line_number} is an ACTIVATE_VERSION without a stream's name or an integer version."
             )
         if not self.config.get("activate_version", True):
-            self.logger.warning(
-                "Stream '%s': ACTIVATE_VERSION is ignored, for activate_version is false", stream
-            )
+            self.logger.warning("Stream '%s': ACTIVATE_VERSION is ignored, for activate_version is false", stream)
             return
         # Only the clean end proves that the version is complete: nothing is removed before.
         self._versions[stream] = version
@@ -236,7 +233,8 @@ class TargetPostgres(CleanErrors, Target):
         encoding = BaseBatchFileEncoding.from_dict(message_dict.get("encoding") or {})
         if encoding.format != BatchFileFormat.JSONL or encoding.compression not in {None, "gzip", "none"}:
             raise DataError(
-                f"Line {line}: BATCH files of stream {stream!r} are {encoding.format} with {encoding.compression}; "
+                f"Line {line}: BATCH files of stream {stream!r} are {encoding.format} with "
+                f"{encoding.compression}; "
                 "jsonl, plain or gzip, is supported. Next: change the tap's batch_config."
             )
         for url in manifest:
@@ -264,7 +262,8 @@ class TargetPostgres(CleanErrors, Target):
         _ = self.database.connection
 
     def process_endofpipe(self) -> None:
-        """The clean end of the input: everything is committed, deletes included, and the last STATE acknowledged."""
+        """The clean end of the input: everything is committed, deletes included, and the last STATE "
+        "acknowledged."""
         try:
             sinks = [*self._retired, *cast("Sequence[PostgresSink]", self._sinks_active.values())]
             self._loader.finish(self._conclude, sinks)

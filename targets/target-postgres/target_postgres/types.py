@@ -164,9 +164,7 @@ def _json_type(value: Any) -> str:
 def _single(name: str, schema: dict[str, Any], content_encoding: bool) -> ColumnType:
     if name == "integer":
         limits = (schema.get("minimum", 0), schema.get("maximum", 0))
-        fits = all(
-            not isinstance(limit, (int, float)) or _BIGINT_MIN <= limit <= _BIGINT_MAX for limit in limits
-        )
+        fits = all(not isinstance(limit, (int, float)) or _BIGINT_MIN <= limit <= _BIGINT_MAX for limit in limits)
         return BIGINT if fits else NUMERIC
     if name == "number":
         return NUMERIC

@@ -1,0 +1,8 @@
+"""`python -m target_postgres` is the command `target-postgres`."""
+
+from __future__ import annotations
+
+from target_postgres.target import TargetPostgres
+
+if __name__ == "__main__":
+    TargetPostgres.cli()
