@@ -22,11 +22,12 @@ class CleanErrors:
     @classmethod
     def get_singer_command(cls) -> click.Command:
         command: click.Command = super().get_singer_command()  # type: ignore[misc]
-        run = command.invoke
+        run = command.main
 
-        def invoke(ctx: click.Context) -> Any:
+        # `main` and not `invoke`: --discover and --test do their work while options are being parsed.
+        def main(*args: Any, **kwargs: Any) -> Any:
             try:
-                return run(ctx)
+                return run(*args, **kwargs)
             except PluginError as error:
                 cls.logger.critical("%s", error)  # type: ignore[attr-defined]
                 sys.exit(error.exit_code)
@@ -36,5 +37,5 @@ class CleanErrors:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 sys.exit(128 + 13)
 
-        command.invoke = invoke  # type: ignore[method-assign]
+        command.main = main  # type: ignore[method-assign]
         return command

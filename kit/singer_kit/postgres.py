@@ -19,7 +19,10 @@ _ADVICE = (
     ("password authentication failed", "check the user name and the password"),
     ("no password supplied", "set the password"),
     ("does not exist", "check the name of the database and of the user"),
-    ("no pg_hba.conf entry", "the server does not admit this user from here: ask for an entry in pg_hba.conf, or set the TLS mode it wants"),
+    (
+        "no pg_hba.conf entry",
+        "the server does not admit this user from here: ask for an entry in pg_hba.conf, or set the TLS mode it wants",
+    ),
     ("Connection refused", "is the server running, and is the port right?"),
     ("could not translate host name", "check the host name"),
     ("failed to resolve host", "check the host name"),

@@ -23,12 +23,9 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 
 
-def _kinds(base: type[IpaiError] = IpaiError) -> list[type[IpaiError]]:
-    found = [base]
-    for kind in vars(errors).values():
-        if isinstance(kind, type) and issubclass(kind, base) and kind is not base:
-            found.append(kind)
-    return sorted(found, key=lambda kind: kind.exit_code)
+def _kinds() -> list[type[IpaiError]]:
+    kinds = (kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, IpaiError))
+    return sorted(kinds, key=lambda kind: kind.exit_code)
 
 
 EXIT_CODES = "\n".join(
