@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipai.failures import failure
 from ipai.pipeline import Command, Exit, Side
-from ipai.references import Resolver
+from ipai.references import Resolver, platform_values
 from ipai.singer_catalog import Catalog, parse_catalog
 
 if TYPE_CHECKING:
@@ -112,12 +112,9 @@ def prepare(
     connectors = control_plane.connectors()
     source, destination = connectors[instance.source.connector], connectors[instance.destination.connector]
     resolver = Resolver(
-        {
-            "database_url": control_plane.url,
-            "instance": instance.name,
-            "source": source.name,
-            "run_id": "" if run_id is None else str(run_id),
-        }
+        platform_values(
+            control_plane.url, instance=instance.name, source=source.name, run_id="" if run_id is None else str(run_id)
+        )
     )
     settings = {
         f"{side}.json": resolver.resolve(

@@ -1,8 +1,11 @@
 """References in settings: `${env:NAME}` and `${ipai:NAME}`, resolved for one run.
 
-${env:NAME}            an environment variable of the process that runs; always text, always treated as a secret
-${ipai:database_url}   the platform's database
-${ipai:instance}, ${ipai:source}, ${ipai:run_id}
+    ${env:NAME}            an environment variable of the process that runs; always text, always treated as a secret
+    ${ipai:database_url}   the platform's database, whole or in parts: database_host, database_port, database_name,
+                           database_user, database_password
+    ${ipai:instance}, ${ipai:source}, ${ipai:run_id}
+
+A setting that is nothing but one reference gets its value with its type (a port stays a number).
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote
+
+from psycopg.conninfo import conninfo_to_dict
 
 from ipai.errors import SpecError
 
@@ -27,6 +32,20 @@ def is_reference(value: Any) -> bool:
     return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
 
 
+def platform_values(database_url: str, **names: str) -> dict[str, str | int]:
+    """The values of `${ipai:NAME}`: the database in parts, and the names given."""
+    parts = conninfo_to_dict(database_url)
+    return {
+        "database_url": database_url,
+        "database_host": str(parts.get("host") or "localhost"),
+        "database_port": int(parts.get("port") or 5432),
+        "database_name": str(parts.get("dbname") or ""),
+        "database_user": str(parts.get("user") or ""),
+        "database_password": str(parts.get("password") or ""),
+        **names,
+    }
+
+
 @dataclass
 class Resolver:
     """Resolves references and remembers which values must never be seen.
@@ -35,15 +54,14 @@ class Resolver:
         platform: values of `${ipai:NAME}`.
     """
 
-    platform: Mapping[str, str]
+    platform: Mapping[str, str | int]
     _secrets: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        if url := self.platform.get("database_url"):
-            self._keep_secret(url)
-            if password := urlsplit(url).password:
-                self._keep_secret(password)
-                self._keep_secret(unquote(password))
+        for name in ("database_url", "database_password"):
+            if value := str(self.platform.get(name, "")):
+                self._keep_secret(value)
+                self._keep_secret(quote(value, safe=""))
 
     def resolve(self, value: Any, *, where: str, secret_keys: frozenset[str] = frozenset()) -> Any:
         """Replace references everywhere in a setting.
@@ -64,7 +82,9 @@ class Resolver:
         if isinstance(value, list):
             return [self.resolve(item, where=f"{where}[{index}]") for index, item in enumerate(value)]
         if isinstance(value, str):
-            return _REFERENCE.sub(lambda match: self._look_up(match[1], match[2], where), value)
+            if whole := _REFERENCE.fullmatch(value):
+                return self._look_up(whole[1], whole[2], where)
+            return _REFERENCE.sub(lambda match: str(self._look_up(match[1], match[2], where)), value)
         return value
 
     def redact(self, text: str) -> str:
@@ -73,7 +93,7 @@ class Resolver:
             text = text.replace(secret, "***")
         return text
 
-    def _look_up(self, kind: str, name: str, where: str) -> str:
+    def _look_up(self, kind: str, name: str, where: str) -> str | int:
         if kind == "env":
             if name not in os.environ:
                 raise SpecError(

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,8 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
-    return str(value) if isinstance(value, Path) else value
+    # A decimal as text: a JSON number would be read as a float and rounded.
+    return str(value) if isinstance(value, (Path, Decimal)) else value
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

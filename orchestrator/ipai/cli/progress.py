@@ -31,12 +31,14 @@ class RunProgress:
     Args:
         verbose: pass on everything the plugins say; otherwise only their warnings.
         quiet: print nothing at all.
+        phases: name each step on a line of its own where there is no terminal.
     """
 
-    def __init__(self, *, verbose: bool, quiet: bool) -> None:
+    def __init__(self, *, verbose: bool, quiet: bool, phases: bool = True) -> None:
         self._console = console(stderr=True)
         self._verbose = verbose
         self._quiet = quiet
+        self._phases = phases
         self._phase = ""
         self._streams: Sequence[StreamMetrics] = ()
         self._started = time.monotonic()
@@ -58,7 +60,7 @@ class RunProgress:
 
     def phase(self, text: str) -> None:
         self._phase = text
-        if not self._live and not self._quiet:
+        if self._phases and not self._live and not self._quiet:
             click.echo(f"{text} …", err=True)
 
     def said(self, side: str, text: str) -> None:
