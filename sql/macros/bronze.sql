@@ -28,22 +28,17 @@ worth a warning unless the table is `optional`.
     {%- endfor %}
     {%- if present %}
     from (
-        select
+        select distinct on (id)
             *,
-            row_number() over (
-                partition by id
-                order by
-                    {%- for column in ['_sdc_sequence', 'write_date', '_sdc_extracted_at'] if column in present %}
-                    {{ column }} desc nulls last,
-                    {%- endfor %}
-                    id
-            ) as _version
+            {{ '_sdc_deleted_at is not null' if '_sdc_deleted_at' in present else 'false' }} as _is_deleted
         from {{ relation }}
+        order by
+            id
+            {%- for column in ['_sdc_sequence', 'write_date', '_sdc_extracted_at'] if column in present %},
+            {{ column }} desc nulls last
+            {%- endfor %}
     ) as versions
-    where _version = 1
-        {%- if '_sdc_deleted_at' in present %}
-        and _sdc_deleted_at is null
-        {%- endif %}
+    where not _is_deleted
     {%- else %}
     where false
     {%- endif %}
@@ -86,17 +81,22 @@ worth a warning unless the table is `optional`.
 {% endmacro %}
 
 
-{#- Missing tables read as empty, so a wrong schema name would build an empty Gold without a word: stop first. -#}
-{% macro require_bronze() %}
+{#-
+Before anything is built. Missing tables read as empty, so a wrong schema name would build an empty Gold without a word:
+stop instead. And a table that was just loaded has no statistics yet, with which Postgres plans the joins badly.
+-#}
+{% macro prepare_bronze() %}
     {%- if execute and flags.WHICH in ('run', 'build', 'test') -%}
-        {%- set found = run_query(
-            "select count(*) from information_schema.tables where table_schema = '" ~ var('bronze_schema')
-            ~ "' and table_name like 'raw\\_odoo\\_%'"
-        ).columns[0].values()[0] -%}
-        {%- if found == 0 -%}
+        {%- set tables = [] -%}
+        {%- for source in graph.sources.values() if bronze_columns(api.Relation.create(
+            database=source.database, schema=source.schema, identifier=source.identifier)) -%}
+            {%- do tables.append(adapter.quote(source.schema) ~ '.' ~ adapter.quote(source.identifier)) -%}
+        {%- endfor -%}
+        {%- if not tables -%}
             {%- do exceptions.raise_compiler_error(
                 "There is no raw_odoo_ table in schema '" ~ var('bronze_schema') ~ "' of database '" ~ target.dbname
                 ~ "'. Run a sync first, or name the schema: --vars 'bronze_schema: <name>'") -%}
         {%- endif -%}
+        analyze {{ tables | join(', ') }}
     {%- endif -%}
 {% endmacro %}
