@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from singer_kit.errors import DataError
 from singer_kit.postgres import connect
 from target_postgres.errors import from_postgres
 
@@ -34,7 +35,8 @@ class Database:
     def connection(self) -> Connection[TupleRow]:
         if self._connection is None:
             connection = connect(self._conninfo, application_name="target-postgres", autocommit=True)
-            # What is written and quoted here counts on these, whatever the role's or the database's defaults are.
+            # What is written and quoted here counts on these, whatever the role's or the database's
+            # defaults are.
             connection.execute(
                 "SELECT set_config('client_encoding', 'UTF8', false), "
                 "set_config('standard_conforming_strings', 'on', false),"
@@ -75,6 +77,9 @@ class Database:
             copy.write("".join(chunk).encode())
 
     def commit(self) -> None:
+        if self.connection.info.transaction_status == TransactionStatus.INERROR:
+            # The server would answer COMMIT with a rollback, and psycopg would not say so.
+            raise DataError("The transaction has failed before and cannot be committed")
         try:
             self.connection.commit()
         except psycopg.Error as error:

@@ -31,9 +31,9 @@ _ESCAPES = {0x5C: "\\\\", 0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}
 _DATE = r"\d{4,6}-\d\d-\d\d"
 _ZONE = r"(?:Z|z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)"
 _TIME = r"\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?"
-_IS_DATE = re.compile(rf"({_DATE})(?:[Tt ]00:00(?::00(?:\.0+)?)?(?:Z|z|[+-]00:?00)?)?")
-_IS_TIMESTAMP = re.compile(rf"{_DATE}(?:[Tt ]{_TIME} ?{_ZONE}?)?")
-_IS_TIME = re.compile(rf"({_TIME})(?:Z|z|[+-]00(?::?00)?)?")
+_IS_DATE = re.compile(rf"({_DATE})(?:[Tt ]00:00(?::00(?:\.0+)?)?(?:Z|z|[+-]00:?00)?)?", re.ASCII)
+_IS_TIMESTAMP = re.compile(rf"{_DATE}(?:[Tt ]{_TIME} ?{_ZONE}?)?", re.ASCII)
+_IS_TIME = re.compile(rf"({_TIME})(?:Z|z|[+-]00(?::?00)?)?", re.ASCII)
 _SPECIAL_NUMBERS = {
     "nan": "NaN",
     "infinity": "Infinity",
@@ -41,7 +41,7 @@ _SPECIAL_NUMBERS = {
     "inf": "Infinity",
     "-inf": "-Infinity",
 }
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 # A NUL inside JSON text; an even number of backslashes before it is an escaped backslash and four digits.
 _JSON_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 

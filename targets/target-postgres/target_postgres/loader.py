@@ -82,10 +82,14 @@ class Loader:
         if not self._overwrite:
             self._acknowledge()
 
-    def settle(self) -> None:
-        """Load all rows that wait, for the table's shape is about to change; commit only what is covered."""
+    def checkpoint(self) -> None:
+        """Commit what is covered now: the next step may fail and take the transaction with it."""
         if self._state is not None:
             self.commit()
+
+    def settle(self) -> None:
+        """Load all rows that wait, for the table's shape is about to change; commit only what is covered."""
+        self.checkpoint()
         if self._fresh:
             self._absorb()
             self._write(self._covered)
@@ -125,8 +129,7 @@ class Loader:
             self._absorb()
             self.commit()
             return
-        if self._state is not None:
-            self.commit()
+        self.checkpoint()
         if self._fresh_rows >= self._limits.rows or self._fresh_bytes >= self._limits.bytes:
             self.settle()
 
@@ -141,7 +144,8 @@ class Loader:
 
     def _write(self, sinks: set[PostgresSink]) -> None:
         for sink in sorted(sinks, key=lambda one: one.table_name):
-            # One order of tables in every target, so that two that share tables do not wait for each other in a ring.
+            # One order of tables in every target, so that two that share tables do not wait for each other
+            # in a ring.
             self._guarded(sink.write)
         sinks.clear()
 

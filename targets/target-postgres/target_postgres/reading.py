@@ -83,6 +83,7 @@ class LineReader(GenericSingerReader[bytes]):
                     stats[kind] += 1
             self._waiting = True
         self._waiting = False
+        self.check_interrupted()
         return stats
 
     def interrupt(self, signal_number: int) -> None:

@@ -90,7 +90,7 @@ def options(config: Mapping[str, Any], *, batch_id: str) -> Options:
             "and set host and port to its local end."
         )
     for name in ("batch_size_rows", "batch_size_bytes"):
-        if (config.get(name) or 1) < 1:
+        if (value := config.get(name)) is not None and value < 1:
             raise ConfigurationError(f"Setting {name} must be at least 1.")
     return Options(
         schema=config.get("default_target_schema"),

@@ -96,7 +96,7 @@ def prepare(database: Database, stream: str, name: TableName, columns: Sequence[
         )
     found = _look(database, stream, name)
     if _changes(columns, found):
-        _lock(database, name)
+        _lock(database, name.quoted)
         if not found.exists:
             _create(database, stream, name, columns, unique=unique)
         found = _look(database, stream, name)
@@ -141,15 +141,15 @@ def _changes(columns: Sequence[Column], found: _Found) -> list[tuple[Column, str
     return changes
 
 
-def _lock(database: Database, name: TableName) -> None:
-    key = f"{name.schema}.{name.table}"
-    database.rows("SELECT pg_advisory_xact_lock(hashtext('target-postgres ddl'), 0)")
+def _lock(database: Database, key: str) -> None:
+    """Held to the end of the transaction; one key a table, so that targets wait only for who shapes the same one."""
     database.rows(f"SELECT pg_advisory_xact_lock(hashtext('target-postgres ddl'), hashtext({literal(key)}))")
 
 
 def _create(database: Database, stream: str, name: TableName, columns: Sequence[Column], *, unique: bool) -> None:
     doing = f"Stream {stream!r}: creating table {name.quoted}"
     if not database.rows("SELECT 1 FROM pg_namespace WHERE nspname = %s", (name.schema,)):
+        _lock(database, quote(name.schema))
         try:
             database.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(name.schema)}".encode())
         except psycopg.errors.InsufficientPrivilege as error:

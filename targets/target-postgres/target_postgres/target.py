@@ -173,6 +173,7 @@ class TargetPostgres(CleanErrors, Target):
             self.mapper.register_raw_stream_schema(stream, schema, keys)
         except StreamMapConfigError as error:
             raise ConfigurationError(f"Setting stream_maps, stream {stream!r}: {error}") from error
+        self._loader.checkpoint()
         if stream in self._routes:
             self._loader.settle()
         self._routes[stream] = [
@@ -263,7 +264,8 @@ class TargetPostgres(CleanErrors, Target):
 
     def process_endofpipe(self) -> None:
         """The clean end of the input: everything is committed, deletes included, and the last STATE "
-        "acknowledged."""
+        "acknowledged.
+        """
         try:
             sinks = [*self._retired, *cast("Sequence[PostgresSink]", self._sinks_active.values())]
             self._loader.finish(self._conclude, sinks)

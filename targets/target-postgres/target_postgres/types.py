@@ -39,7 +39,8 @@ _FORMATS: dict[str, tuple[str, Kind]] = {
     "singer.decimal": ("numeric", "number"),
     "x-singer.decimal": ("numeric", "number"),
 }
-# What `x-sql-datatype` may ask for, by the names people write; `other` values are given to Postgres as they are.
+# What `x-sql-datatype` may ask for, by the names people write; `other` values are given to Postgres as they
+# are.
 _SQL_TYPES: dict[str, tuple[str, Kind]] = {
     "smallint": ("smallint", "integer"),
     "int2": ("smallint", "integer"),

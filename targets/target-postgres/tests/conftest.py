@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+
 from singer_kit.errors import PluginError
 from target_postgres.target import TargetPostgres
 

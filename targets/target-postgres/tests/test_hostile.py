@@ -119,7 +119,10 @@ def test_a_record_is_never_repeated_whole(warehouse):
 def test_1700_columns(warehouse):
     shape = {**SCHEMA, "schema": {"properties": {"id": {"type": "integer"}, **{f"c{n}": {} for n in range(1700)}}}}
     warehouse.fails([shape], "'t'", "1600")
-    wide = {**SCHEMA, "schema": {"properties": {"id": {"type": "integer"}, **{f"c{n}": {"type": "integer"} for n in range(1500)}}}}
+    wide = {
+        **SCHEMA,
+        "schema": {"properties": {"id": {"type": "integer"}, **{f"c{n}": {"type": "integer"} for n in range(1500)}}},
+    }
     warehouse.load([wide, json.dumps({"type": "RECORD", "stream": "t", "record": {"id": 1, "c1499": 5}}) + "\n"])
     assert warehouse.rows("select c1499 from bronze.t") == [(5,)]
 

@@ -35,7 +35,9 @@ _COLUMNS = {
     "json": ({"type": ["object", "null"]}, st.dictionaries(_TEXT, _JSON, max_size=4), None),
 }
 _RECORDS = st.lists(
-    st.fixed_dictionaries({name: st.none() | values for name, (_, values, _) in _COLUMNS.items()}), min_size=1, max_size=8
+    st.fixed_dictionaries({name: st.none() | values for name, (_, values, _) in _COLUMNS.items()}),
+    min_size=1,
+    max_size=8,
 )
 
 

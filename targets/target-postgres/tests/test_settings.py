@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+
 from target_postgres.settings import SETTINGS, conninfo
 
 SCHEMA = {
@@ -67,7 +68,14 @@ def test_a_view_in_the_place_of_the_table(warehouse):
         ({"table_name": "{nope}"}, "{full_stream}"),
         ({"batch_size_rows": 0}, "batch_size_rows"),
         (
-            {"sqlalchemy_url": None, "host": "h", "user": "u", "database": "d", "ssl_enable": True, "ssl_certificate_authority": "/nowhere"},
+            {
+                "sqlalchemy_url": None,
+                "host": "h",
+                "user": "u",
+                "database": "d",
+                "ssl_enable": True,
+                "ssl_certificate_authority": "/nowhere",
+            },
             "ssl_certificate_authority",
         ),
     ],
@@ -112,7 +120,12 @@ def test_parts_make_a_connection_string(tmp_path):
 
 
 def test_peer_settings_are_accepted(warehouse):
-    settings = {"use_copy": True, "dialect+driver": "postgresql+psycopg", "ssh_tunnel": {"enable": False}, "ssl_enable": False}
+    settings = {
+        "use_copy": True,
+        "dialect+driver": "postgresql+psycopg",
+        "ssh_tunnel": {"enable": False},
+        "ssl_enable": False,
+    }
     warehouse.load([SCHEMA], sqlalchemy_url=warehouse.url.replace("postgresql://", "postgresql+psycopg://"), **settings)
 
 

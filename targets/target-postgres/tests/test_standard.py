@@ -6,6 +6,7 @@ import pytest
 from singer_sdk.testing.config import SuiteConfig
 from singer_sdk.testing.runners import TargetTestRunner
 from singer_sdk.testing.suites import target_tests
+
 from target_postgres.target import TargetPostgres
 
 

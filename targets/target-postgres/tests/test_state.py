@@ -137,7 +137,8 @@ def test_sigterm_acknowledges_a_state_that_was_held_back(warehouse, spawn):
     process.stdin.write(lines(SCHEMA, *map(record, range(5)), state(4), record(5), state(5), record(6)))
     process.stdin.flush()
     assert json.loads(read_line(process)) == {"at": 4}
-    # Metrics of the table's activity would race; a marker stream is shaped only after all of the above was read.
+    # Metrics of the table's activity would race; a marker stream is shaped only after all of the above was
+    # read.
     process.stdin.write(lines({**SCHEMA, "stream": "marker"}))
     process.stdin.flush()
     with psycopg.connect(warehouse.url, autocommit=True) as other:
@@ -181,7 +182,8 @@ def test_kill_leaves_whole_prefixes_and_the_next_run_completes(warehouse, spawn,
     assert found == list(range(1, len(found) + 1))
     assert len(found) % every == 0
     assert len(found) >= printed[-1]
-    # Started again from the last acknowledged STATE. Without keys, rows between that and the kill would come twice:
+    # Started again from the last acknowledged STATE. Without keys, rows between that and the kill would
+    # come twice:
     # delivery is at least once until the bookmark is kept with the rows.
     begin = printed[-1] if schema is SCHEMA else len(found)
     warehouse.load([schema, *map(record, range(begin + 1, total + 1)), state(total)])
@@ -209,13 +211,32 @@ def test_a_cut_connection_is_one_clear_message(warehouse, spawn):
     process.stdin.write(lines(SCHEMA, record(1), state(1)))
     process.stdin.flush()
     read_line(process)
-    warehouse.do("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'target-postgres' and datname = current_database()")
+    warehouse.do(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'target-postgres' and datname = current_database()"
+    )
     process.stdin.write(lines(record(2), state(2)))
     process.stdin.close()
     assert process.wait(30) == 3
     assert process.stdout.read() == b""
     assert b"Traceback" not in process.stderr.read()
     assert ids(warehouse) == [1]
+
+
+def test_a_table_that_cannot_be_shaped_keeps_what_is_covered(warehouse):
+    warehouse.do("create schema bronze; create view bronze.u as select 1 as id")
+    outcome = warehouse.fails([SCHEMA, record(1), state(1), record(2), {**SCHEMA, "stream": "u"}], "'u'")
+    assert outcome.states == ['{"at": 1}']
+    assert ids(warehouse) == [1]
+
+
+def test_two_targets_create_one_schema_and_table_at_once(warehouse, spawn):
+    processes = [spawn() for _ in range(2)]
+    for number, process in enumerate(processes):
+        process.stdin.write(lines(SCHEMA, record(number)))
+    for process in processes:
+        process.stdin.close()
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert ids(warehouse) == [0, 1]
 
 
 def test_metrics_add_up(warehouse, spawn):

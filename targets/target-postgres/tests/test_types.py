@@ -115,6 +115,22 @@ def test_value(warehouse, definition, value, sql_type, expected):
         assert type(found) is type(expected)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("date-time", "2024-12-31T23:59:60Z", "2025-01-01 00:00:00+00"),
+        ("date-time", "2024-12-31T24:00:00Z", "2025-01-01 00:00:00+00"),
+        ("date-time", "2024-01-01T00:00:00.1234567Z", "2024-01-01 00:00:00.123457+00"),
+        ("date-time", "2024-01-01", "2024-01-01 00:00:00+00"),
+        ("time", "24:00:00", "24:00:00"),
+    ],
+)
+def test_documented_readings_of_time(warehouse, kind, value, expected):
+    """What the README says of leap seconds, of 24:00 and of more than six digits."""
+    warehouse.load(stream({"type": "string", "format": kind}, f'"{value}"'))
+    assert warehouse.rows("select v::text from bronze.t") == [(expected,)]
+
+
 def test_nan_is_kept(warehouse):
     warehouse.load(stream({"type": "number"}, '"NaN"', "NaN"))
     assert warehouse.rows("select v::text from bronze.t") == [("NaN",), ("NaN",)]
