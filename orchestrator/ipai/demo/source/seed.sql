@@ -1,4 +1,4 @@
--- Two trading companies over eighteen months, made of arithmetic alone: the same anchor gives the same rows every time.
+-- Two trading companies over eighteen months, made of series and hashes: the same anchor gives the same rows every time.
 --
 -- The anchor is a setting, so that ageing looks as it would today:
 --     set ipai.today = '2026-01-31';
@@ -11,11 +11,10 @@
 set local timezone to 'UTC';
 set local synchronous_commit to off;
 
--- A number below `below` that looks random and is the same for the same n and salt (an integer hash).
+-- A number below `below` that looks random and is always the same for the same n and salt. The hash is the one that
+-- Postgres places rows in hash partitions by, so it does not change between versions.
 create function pg_temp.pick(n bigint, salt bigint, below bigint) returns bigint language sql immutable as $$
-    select ((y # (y >> 13)) % below)
-    from (select (x # (x >> 15)) * 1597334677 % 4294967296 as y
-          from (select (n * 2654435761 + salt * 2246822519) % 4294967296 as x) as mixed) as mixed_again
+    select (hashint8extended(n, salt) & 4611686018427387903) % below
 $$;
 
 -- A moment of the working day, to the microsecond.
@@ -463,15 +462,17 @@ docs as (
 settled as (
     select
         docs.*,
-        pg_temp.rate(company_currency, currency_id, day) as rate,
+        -- A credit note is at the rate of what it reverses, so matching the two leaves no exchange difference.
+        pg_temp.rate(company_currency, currency_id, case kind when 'credit_note' then day - 12 else day end) as rate,
         case
             when state <> 'posted' then 'none'
             when kind = 'credit_note' and src % 2 = 0 then 'reversal'
             when kind in ('credit_note', 'vendor_refund') then 'none'
             when kind = 'invoice' and src % 66 = 0 and day + 12 < pg_temp.today() then 'reversed'
-            when kind = 'invoice' and src % 33 = 0 then 'none'
-            when draw < 12 then 'none'
-            when draw < 45 then 'partial'
+            when draw < 4 then 'none'
+            when day < pg_temp.today() - 150 then 'full'
+            when draw < 20 then 'none'
+            when draw < 60 then 'partial'
             else 'full'
         end as plan,
         greatest(day + 1, due_day - 6 + pg_temp.pick(src, 209, 18)::integer + case when draw > 880 then 35 else 0 end) as pay_day
@@ -507,7 +508,7 @@ from (
         case when account_no = 7 then 8 + pg_temp.pick(doc.src, 230 + seq, 150) end as product_id,
         (array['Supplies', 'Équipement', 'Rent / loyer'])[account_no - 6] || ' ' || doc.src as name,
         case when account_no = 7 then 1.00 + pg_temp.pick(doc.src, 233 + seq, 20) else 1.00 end as quantity,
-        5.00 + pg_temp.pick(doc.src, 236 + seq, 40000) / 100.0 as price_unit,
+        5.00 + round(pg_temp.pick(doc.src, 236 + seq, 40000) / 100.0, 2) as price_unit,
         account_no,
         case when doc.src % 5 = 0 then '{"2": 100.0}'::jsonb end as analytic_distribution
     from seed_docs as doc
@@ -610,7 +611,7 @@ select
     case when seq = 2 then -amount else 0 end, 1, case when seq = 2 then pg_temp.today() - 1 - (n * 3)::integer end
 from generate_series(1, 40) as n
 inner join seed_companies as company on company.id = 1 + n % 2
-cross join lateral (select 50.00 + pg_temp.pick(n, 302, 90000) / 100.0 as amount) as drawn
+cross join lateral (select 50.00 + round(pg_temp.pick(n, 302, 90000) / 100.0, 2) as amount) as drawn
 cross join (values (1, 1), (2, -1)) as sides (seq, side);
 
 -- Miscellaneous entries: capital, payroll, depreciation, bank fees, daily cash sales.
@@ -622,7 +623,7 @@ from seed_companies as company
 union all
 
 select 'payroll', month * 100 + employee * 10 + company.id, company.id, 3, pg_temp.today() - 30 * month - 3,
-    'Payroll — paie', 2400.00 + pg_temp.pick(employee * 10 + company.id, 303, 180000) / 100.0, 11, 12
+    'Payroll — paie', 2400.00 + round(pg_temp.pick(employee * 10 + company.id, 303, 180000) / 100.0, 2), 11, 12
 from generate_series(0, 17) as month
 cross join generate_series(1, 9) as employee
 cross join seed_companies as company
@@ -630,7 +631,7 @@ cross join seed_companies as company
 union all
 
 select 'depreciation', month * 100 + asset * 10 + company.id, company.id, 3, pg_temp.today() - 30 * month - 2,
-    'Depreciation', 80.00 + pg_temp.pick(asset * 10 + company.id, 304, 40000) / 100.0, 14, 15
+    'Depreciation', 80.00 + round(pg_temp.pick(asset * 10 + company.id, 304, 40000) / 100.0, 2), 14, 15
 from generate_series(0, 17) as month
 cross join generate_series(1, 8) as asset
 cross join seed_companies as company
@@ -638,14 +639,14 @@ cross join seed_companies as company
 union all
 
 select 'bank_fee', week * 10 + company.id, company.id, 6, pg_temp.today() - 7 * week - 1, 'Bank fees',
-    8.00 + pg_temp.pick(week * 10 + company.id, 305, 2500) / 100.0, 10, 3
+    8.00 + round(pg_temp.pick(week * 10 + company.id, 305, 2500) / 100.0, 2), 10, 3
 from generate_series(0, 76) as week
 cross join seed_companies as company
 
 union all
 
 select 'cash_sale', day * 10 + company.id, company.id, 7, pg_temp.today() - day, 'Cash sales of the day',
-    120.00 + pg_temp.pick(day * 10 + company.id, 306, 150000) / 100.0, 18, 6
+    120.00 + round(pg_temp.pick(day * 10 + company.id, 306, 150000) / 100.0, 2), 18, 6
 from generate_series(1, 539) as day
 cross join seed_companies as company;
 
