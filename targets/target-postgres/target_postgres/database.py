@@ -24,7 +24,7 @@ _COPY_BYTES = 1 << 18
 class Database:
     """Statements on one connection; what fails becomes a `PluginError`.
 
-    The connection opens with the first statement. It is in a transaction from any statement up to `commit` or `rollback`.
+    The connection opens with the first statement. It is in a transaction from any statement up to `commit`.
     """
 
     def __init__(self, conninfo: str) -> None:

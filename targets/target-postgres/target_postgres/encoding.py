@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Encoder = Callable[[Any], str]
 
 NULL = "\\N"
+_MAX_DIGITS = 400
 
 _SPECIAL = re.compile("[\0\\\\\t\n\r\ud800-\udfff]")
 _FORBIDDEN = re.compile("[\0\ud800-\udfff]")
@@ -123,9 +124,16 @@ def _cleaned(value: Any) -> Any:
 def _integer(value: Any) -> str:
     if type(value) is int:
         return str(value)
-    if isinstance(value, (Decimal, float)) and value == value and abs(value) != float("inf") and value == int(value):
+    if isinstance(value, Decimal) and is_integral(value):
+        return str(int(value))
+    if isinstance(value, float) and value.is_integer():
         return str(int(value))
     raise DataError("not an integer")
+
+
+def is_integral(value: Decimal) -> bool:
+    """Whether it is an integer that can be written out: an exponent of a billion would fill the memory."""
+    return value.is_finite() and value.adjusted() < _MAX_DIGITS and value == value.to_integral_value()
 
 
 def _number(value: Any) -> str:

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - names are quoted by `naming.quote`, constants by `naming.literal`
 """The statements that move a batch from its temporary table into the table, all rows at once."""
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ class Merge:
         """
         names = [quote(column.name) for column in self.staged] + [quote(name) for name in constants]
         values = [f"s.{quote(column.name)}" for column in self.staged] + list(constants.values())
-        insert = f"INSERT INTO {self.table.name.quoted} ({', '.join(names)}) SELECT {', '.join(values)} FROM {self._rows()} s"
+        insert = (
+            f"INSERT INTO {self.table.name.quoted} ({', '.join(names)}) "
+            f"SELECT {', '.join(values)} FROM {self._rows()} s"
+        )
         if not self.upsert:
             return [insert]
         if self.table.unique_key:

@@ -64,27 +64,28 @@ class LineReader(GenericSingerReader[bytes]):
     def _read(self, file_input: IO[Any] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]) -> Counter[str]:
         stats: Counter[str] = Counter()
         source: IO[Any] = file_input or self.default_input
-        self._waiting = True
-        for raw in getattr(source, "buffer", source):
+        raws = iter(getattr(source, "buffer", source))
+        while True:
+            # In this order a signal is seen here, or its handler sees that the target waits.
+            self._waiting = True
+            self.check_interrupted()
+            raw = next(raws, None)
             self._waiting = False
-            if self._signal is not None:
-                raise TerminatedError(self._signal)
+            if raw is None:
+                return stats
             self.line_number += 1
             line = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass")
-            if not line.isspace():
-                self.line = line
-                message = self.deserialize_json(line)
-                kind = message["type"]
-                callback = callbacks.get(kind) if isinstance(kind, str) else None
-                if callback is None:
-                    self._process_unknown_message(message)
-                else:
-                    callback(message)
-                    stats[kind] += 1
-            self._waiting = True
-        self._waiting = False
-        self.check_interrupted()
-        return stats
+            if line.isspace():
+                continue
+            self.line = line
+            message = self.deserialize_json(line)
+            kind = message["type"]
+            callback = callbacks.get(kind) if isinstance(kind, str) else None
+            if callback is None:
+                self._process_unknown_message(message)
+            else:
+                callback(message)
+                stats[kind] += 1
 
     def interrupt(self, signal_number: int) -> None:
         """Handle a signal: at once while waiting for input, otherwise after the message in hand.

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 MAX_COLUMNS = 1600
 
 _COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, c.relkind
+SELECT a.attname, format_type(a.atttypid, a.atttypmod),
+  a.attnotnull AND NOT EXISTS (
+    SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)
+  ),
+  c.relkind
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -69,6 +73,7 @@ class Table:
 @dataclass(frozen=True)
 class _Found:
     types: dict[str, str]
+    # NOT NULL, and not because of the primary key.
     required: frozenset[str]
     exists: bool
 

@@ -6,6 +6,7 @@ import copy
 import sys
 import time
 import uuid
+from contextlib import nullcontext
 from dataclasses import dataclass
 from gzip import open as open_gzip
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
@@ -240,8 +241,12 @@ class TargetPostgres(CleanErrors, Target):
             )
         for url in manifest:
             head, tail = StorageTarget.split_url(url)
-            with StorageTarget.from_url(head).open(tail, mode="rb") as file:
-                self._load_file(stream, open_gzip(file) if encoding.compression == "gzip" else file, tail)
+            with (
+                StorageTarget.from_url(head).open(tail, mode="rb") as file,
+                open_gzip(file) if encoding.compression == "gzip" else nullcontext(file) as opened,
+            ):
+                self._load_file(stream, opened, tail)
+        self._tick()
 
     def _load_file(self, stream: str, file: IO[bytes] | Any, name: str) -> None:
         for number, raw in enumerate(file, 1):
@@ -313,5 +318,9 @@ class TargetPostgres(CleanErrors, Target):
 
 
 def _write_line(state: bytes) -> None:
-    sys.stdout.write(state.decode() + "\n")
+    """Past the text layer, whose encoding is the locale's; a stdout that was replaced may have no other."""
+    if (buffer := getattr(sys.stdout, "buffer", None)) is not None:
+        buffer.write(state + b"\n")
+    else:
+        sys.stdout.write(state.decode() + "\n")
     sys.stdout.flush()

@@ -8,7 +8,7 @@ from typing import Any
 import fastjsonschema
 
 from singer_kit.errors import DataError
-from target_postgres.encoding import is_special_number
+from target_postgres.encoding import is_integral, is_special_number
 from target_postgres.errors import shorten
 
 
@@ -66,7 +66,7 @@ def _refuse(address: str) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
+        return int(value) if is_integral(value) else float(value)
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -81,7 +81,8 @@ def test_only_key_columns(warehouse):
 
 def test_a_table_without_a_unique_index_is_merged_too(warehouse):
     warehouse.do(
-        "create schema bronze; create table bronze.t (id bigint, v text); insert into bronze.t values (1, 'old'), (9, 'kept')"
+        "create schema bronze; create table bronze.t (id bigint, v text); "
+        "insert into bronze.t values (1, 'old'), (9, 'kept')"
     )
     warehouse.load([BASIC, record(id=1, v="new"), record(id=2, v="b"), record(id=2, v="c")])
     assert warehouse.rows("select id, v from bronze.t order by id") == [(1, "new"), (2, "c"), (9, "kept")]
@@ -92,6 +93,19 @@ def test_a_primary_key_on_other_columns_is_named(warehouse):
     shape = schema(keys=("id", "v"), id=ID, v={"type": "string"})
     warehouse.load([shape, record(id=2, v="a")])
     warehouse.fails([shape, record(id=1, v="b")], "'t'", "t_pkey", "key properties")
+
+
+def test_fewer_keys_than_the_primary_key(warehouse):
+    shape = schema(keys=("id", "v"), id=ID, v={"type": "string"})
+    warehouse.load([shape, record(id=1, v="a"), record(id=2, v="b")])
+    warehouse.load([BASIC, record(id=1, v="c")])
+    assert warehouse.rows("select id, v from bronze.t order by id") == [(1, "c"), (2, "b")]
+
+
+def test_not_null_of_a_column_that_is_no_key_is_dropped(warehouse):
+    warehouse.do("create schema bronze; create table bronze.t (id bigint primary key, v text not null)")
+    warehouse.load([BASIC, record(id=1)])
+    assert warehouse.rows("select id, v from bronze.t") == [(1, None)]
 
 
 # Overwrite
@@ -303,7 +317,7 @@ def test_hostile_names(warehouse):
         "{}",
     ]
     stream = 'we"ird; %s {x} Näme'
-    shape = schema(stream, keys=('a"b',), **dict.fromkeys(names, {"type": "string"}))
+    shape = schema(stream, keys=('a"b',), **{name: {"type": "string"} for name in names})
     values = {name: f"value of {name}" for name in names}
     for _ in range(2):
         warehouse.load([shape, record(stream, **values)])
@@ -346,8 +360,9 @@ def test_lineage(warehouse):
     message = {**record(id=1, updated="2024-01-01T00:00:00Z", version=7), "time_extracted": "2024-05-01T00:00:00Z"}
     warehouse.load([shape, message], source_name="odoo", batch_id="run-1")
     [row] = warehouse.rows(
-        "select _sdc_source, _sdc_stream, _sdc_cursor, _sdc_batch_id, _sdc_table_version, _sdc_extracted_at, _sdc_deleted_at, "
-        "_sdc_received_at <= _sdc_batched_at and _sdc_batched_at <= now(), _sdc_sequence > 0, _sdc_sync_started_at > 0 from bronze.t"
+        "select _sdc_source, _sdc_stream, _sdc_cursor, _sdc_batch_id, _sdc_table_version, "
+        "_sdc_extracted_at, _sdc_deleted_at, _sdc_received_at <= _sdc_batched_at and _sdc_batched_at <= now(), "
+        "_sdc_sequence > 0, _sdc_sync_started_at > 0 from bronze.t"
     )
     extracted = dt.datetime(2024, 5, 1, tzinfo=dt.timezone.utc)
     assert row == ("odoo", "t", "2024-01-01T00:00:00Z", "run-1", 7, extracted, None, True, True, True)

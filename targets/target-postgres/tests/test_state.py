@@ -206,13 +206,52 @@ def test_readers_see_the_old_table_until_an_overwrite_ends(warehouse, spawn):
     assert process.stdout.read() == b'{"at": 5}\n'
 
 
+@pytest.fixture
+def stuck(warehouse, spawn):
+    """A target that waits for a lock on its table, and the connection that holds the lock."""
+    warehouse.load([SCHEMA])
+    process = spawn(commit_interval_seconds=0)
+    with psycopg.connect(warehouse.url) as holder, psycopg.connect(warehouse.url, autocommit=True) as other:
+        holder.execute("lock table bronze.t")
+        process.stdin.write(lines(SCHEMA, record(1), state(1)))
+        process.stdin.flush()
+        for _ in range(100_000):
+            waiting = other.execute(
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+            ).fetchone()
+            if waiting == (1,):
+                break
+        yield process, holder
+
+
+def test_a_signal_during_a_statement_ends_the_target_after_it(warehouse, stuck):
+    process, holder = stuck
+    process.send_signal(signal.SIGTERM)
+    holder.commit()
+    assert process.wait(30) == 143  # though the input stays open and silent
+    assert process.stdout.read() == b'{"at": 1}\n'
+    assert ids(warehouse) == [1]
+
+
+def test_a_second_signal_does_not_wait_for_a_lock(warehouse, stuck):
+    process, holder = stuck
+    # Two different ones: two of a kind may arrive as one.
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) in {130, 143}
+    assert process.stdout.read() == b""
+    holder.commit()
+    assert ids(warehouse) == []
+
+
 def test_a_cut_connection_is_one_clear_message(warehouse, spawn):
     process = spawn(commit_interval_seconds=0)
     process.stdin.write(lines(SCHEMA, record(1), state(1)))
     process.stdin.flush()
     read_line(process)
     warehouse.do(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'target-postgres' and datname = current_database()"
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name = 'target-postgres' and datname = current_database()"
     )
     process.stdin.write(lines(record(2), state(2)))
     process.stdin.close()
@@ -239,7 +278,7 @@ def test_two_targets_create_one_schema_and_table_at_once(warehouse, spawn):
     assert ids(warehouse) == [0, 1]
 
 
-def test_metrics_add_up(warehouse, spawn):
+def test_metrics_add_up(spawn):
     process = spawn()
     messages = [SCHEMA, *map(record, range(10))]
     _, errors = process.communicate(lines(*messages), timeout=30)

@@ -104,7 +104,8 @@ CASES = [
 def test_value(warehouse, definition, value, sql_type, expected):
     warehouse.load(stream(definition, value))
     [(found_type,)] = warehouse.rows(
-        "select format_type(atttypid, atttypmod) from pg_attribute where attrelid = 'bronze.t'::regclass and attname = 'v'"
+        "select format_type(atttypid, atttypmod) from pg_attribute"
+        " where attrelid = 'bronze.t'::regclass and attname = 'v'"
     )
     assert found_type == sql_type
     [(found,)] = warehouse.rows("select v from bronze.t")
@@ -159,6 +160,9 @@ def test_bytea(warehouse):
 REFUSED = [
     ({"type": "integer"}, "1.5", "integer"),
     ({"type": "integer"}, "9223372036854775808", "out of range"),
+    ({"type": "integer"}, "1e1000000000", "integer"),
+    ({"type": "number"}, "1e1000000000", "overflow"),
+    ({}, "1e1000000000", "overflow"),
     ({"type": "integer"}, "true", "integer"),
     ({"type": "boolean"}, '"x"', "boolean"),
     ({"type": "string"}, r'"a\u0000b"', "NUL"),
