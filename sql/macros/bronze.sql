@@ -90,7 +90,7 @@ stop instead. And a table that was just loaded has no statistics yet, with which
         {%- set tables = [] -%}
         {%- for source in graph.sources.values() if bronze_columns(api.Relation.create(
             database=source.database, schema=source.schema, identifier=source.identifier)) -%}
-            {%- do tables.append(adapter.quote(source.schema) ~ '.' ~ adapter.quote(source.identifier)) -%}
+            {%- do tables.append(adapter.quote(source.schema) ~ '.' ~ adapter.quote(source.identifier) ~ ' (id)') -%}
         {%- endfor -%}
         {%- if not tables -%}
             {%- do exceptions.raise_compiler_error(
