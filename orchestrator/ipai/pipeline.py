@@ -84,7 +84,12 @@ class Finished:
     cause: Exit | None
 
 
-Event = Said | Acknowledged | Finished
+@dataclass(frozen=True)
+class Quiet:
+    """Nothing happened for a moment; whoever listens can see to what is due."""
+
+
+Event = Said | Acknowledged | Quiet | Finished
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ class Pipeline:
                         self._signal_at["tap"] = time.monotonic() + 1.0
                     if event.side == "tap" and event.code != 0 and "target" not in exits:
                         self._signal_at["target"] = time.monotonic() + 0.3
-                elif event is not None:
+                else:
                     yield event
                 if give_up_at is None and len(exits) == len(self._processes):
                     # A grandchild may hold a pipe open for ever; it is not waited for.
@@ -188,12 +193,11 @@ class Pipeline:
         code = self._processes[side].wait()
         self._queue.put(Exit(side, code, ()))  # its last words may still be on their way
 
-    def _next(self) -> Said | Acknowledged | Exit | _Closed | None:
-        """The next event, or None after a moment without one."""
+    def _next(self) -> Said | Acknowledged | Quiet | Exit | _Closed:
         try:
             event = self._queue.get(timeout=0.1)
         except queue.Empty:
-            return None
+            return Quiet()
         if isinstance(event, Said):
             self._tails[event.side].append(event.text)
         return event

@@ -12,7 +12,7 @@ from ipai import bookmarks
 from ipai.control_plane import LogLine
 from ipai.errors import IpaiError, PluginError
 from ipai.failures import PluginFailedError, pipeline_failure
-from ipai.pipeline import Acknowledged, Pipeline, Said
+from ipai.pipeline import Acknowledged, Finished, Pipeline, Said
 from ipai.plugin_logs import Meter, is_metric, parse_metric
 from ipai.prepared import PreparedInstance, prepare
 from ipai.references import Resolver
@@ -115,7 +115,7 @@ def _sync(ready: PreparedInstance, recorder: _Recorder, streams: Sequence[str] |
                     recorder.said(event.side, event.text)
                 elif isinstance(event, Acknowledged):
                     recorder.acknowledged(event.state)
-                elif event.cause is not None:
+                elif isinstance(event, Finished) and event.cause is not None:
                     raise pipeline_failure(event, ready.resolver, chosen)
                 recorder.flush_when_due()
     except OSError as error:
@@ -156,20 +156,20 @@ class _Recorder:
 
     def flush_when_due(self) -> None:
         if time.monotonic() - self._flushed_at >= _FLUSH_SECONDS:
-            self._flush()
+            self.observer.progress(self._flush())
 
     def close(self, status: str, error: BaseException | None = None) -> Run:
         """End the run's record, whatever became of it."""
         self._flush()
         return self.control_plane.finish_run(self.run, status, None if error is None else self._describe(error))
 
-    def _flush(self) -> None:
+    def _flush(self) -> Sequence[StreamMetrics]:
         self.control_plane.add_logs(self.run, self._lines)
         self._lines = []
         streams = self.meter.streams()
         self.control_plane.save_metrics(self.run, streams)
-        self.observer.progress(streams)
         self._flushed_at = time.monotonic()
+        return streams
 
     def _describe(self, error: BaseException) -> dict[str, Any]:
         if isinstance(error, PluginFailedError):

@@ -1,0 +1,83 @@
+"""A platform over a fresh database, and two small plugins as real executables on PATH."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ipai.service import Platform
+from ipai.specs import Catalogs, connector_from_spec, instance_from_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def plugins_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("tap", "target"):
+        executable = folder / f"{name}-fake"
+        executable.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / f"fake_{name}.py"}" "$@"\n')
+        executable.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder
+
+
+@pytest.fixture
+def platform(tmp_path: Path, database: str) -> Platform:
+    made = Platform(tmp_path / "home", database)
+    made.init()
+    return made
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> Callable[[], list[Any]]:
+    """What the target has written: [stream, id] per row, and "end" per input that ended."""
+
+    def read() -> list[Any]:
+        return [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+
+    return read
+
+
+@pytest.fixture
+def declare(tmp_path: Path, platform: Platform, plugins_on_path: Path) -> Callable[..., str]:
+    """Declare an instance of the fake plugins; returns its name."""
+    connectors = {
+        name: connector_from_spec(
+            {
+                "kind": "connector", "name": name, "role": role, "title": name, "source_type": "file",
+                "plugin": {"command": command}, "auth": {"type": "password", "secrets": ["password", "secret"]},
+            },
+            tmp_path,
+        )
+        for name, role, command in (("fake", "source", "tap-fake"), ("files", "destination", "target-fake"))
+    }  # fmt: skip
+
+    def make(source: dict[str, Any], destination: dict[str, Any] | None = None, **more: Any) -> str:
+        spec = {
+            "kind": "instance",
+            "name": "test_fake",
+            "source": {"connector": "fake", "config": {"streams": {"orders": 5, "items": 3}, **source}},
+            "destination": {
+                "connector": "files",
+                "config": {"output": str(tmp_path / "out.jsonl"), **(destination or {})},
+            },
+            **more,
+        }
+        with platform.control_plane() as control_plane:
+            from ipai.plans import make_plan
+
+            declared = Catalogs(connectors, {"test_fake": instance_from_spec(spec)})
+            make_plan(control_plane, declared, {}, prune=False).apply(control_plane)
+        return "test_fake"
+
+    return make

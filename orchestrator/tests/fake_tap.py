@@ -1,0 +1,67 @@
+"""A small Singer tap: counts up to a number per stream, remembers where it stopped, and fails on request.
+
+Settings: streams {name: rows}, state_every, fail_after [stream, rows], how (exit, kill, garbage, hang, shout), secret,
+password.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+
+arguments = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=False))
+config = json.load(open(arguments["--config"]))
+streams = dict(sorted(config["streams"].items(), reverse=True))
+
+if config.get("password") == "wrong":
+    print("CRITICAL password authentication failed", file=sys.stderr)
+    sys.exit(3)
+if "--discover" in sys.argv:
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}, "note": {"type": "string"}}}
+    entries = [
+        {"tap_stream_id": name, "stream": name, "schema": schema, "key_properties": ["id"], "replication_key": "id",
+         "metadata": [{"breadcrumb": [], "metadata": {"selected-by-default": not name.startswith("extra")}}]}
+        for name in streams
+    ]
+    print(json.dumps({"streams": entries}))
+    sys.exit()
+
+catalog = json.load(open(arguments["--catalog"]))
+selected = [
+    entry["stream"] for entry in catalog["streams"]
+    if any(item["metadata"].get("selected") for item in entry["metadata"] if not item["breadcrumb"])
+]
+state = json.load(open(arguments["--state"])) if "--state" in arguments else {}
+state.setdefault("bookmarks", {})
+
+
+def write(message):
+    print(json.dumps(message), flush=True)
+
+
+def fail(how):
+    if how == "exit":
+        print("CRITICAL stream orders: the source went away", file=sys.stderr)
+        sys.exit(7)
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "garbage":
+        print("hello, I am no Singer message", flush=True)
+    if how == "hang":
+        time.sleep(3600)
+
+
+print(f"INFO the secret is {config.get('secret')}", file=sys.stderr)
+for stream in selected:
+    write({"type": "SCHEMA", "stream": stream, "schema": {"properties": {"id": {"type": "integer"}}}, "key_properties": ["id"]})
+    start = state["bookmarks"].get(stream, {}).get("id", 0)
+    for number in range(start + 1, streams[stream] + 1):
+        if config.get("fail_after") == [stream, number - 1]:
+            fail(config["how"])
+        write({"type": "RECORD", "stream": stream, "record": {"id": number}})
+        if number % config.get("state_every", 1) == 0 or number == streams[stream]:
+            state["bookmarks"][stream] = {"id": number}
+            write({"type": "STATE", "value": state})
+    point = {"type": "counter", "metric": "record_count", "value": streams[stream] - start, "tags": {"stream": stream}}
+    print("INFO METRIC: " + json.dumps(point), file=sys.stderr)
