@@ -81,22 +81,18 @@ worth a warning unless the table is `optional`.
 {% endmacro %}
 
 
-{#-
-Before anything is built. Missing tables read as empty, so a wrong schema name would build an empty Gold without a word:
-stop instead. And a table that was just loaded has no statistics yet, with which Postgres plans the joins badly.
--#}
-{% macro prepare_bronze() %}
+{#- Missing tables read as empty, so a wrong schema name would build an empty Gold without a word: stop first. -#}
+{% macro require_bronze() %}
     {%- if execute and flags.WHICH in ('run', 'build', 'test') -%}
-        {%- set tables = [] -%}
+        {%- set found = [] -%}
         {%- for source in graph.sources.values() if bronze_columns(api.Relation.create(
             database=source.database, schema=source.schema, identifier=source.identifier)) -%}
-            {%- do tables.append(adapter.quote(source.schema) ~ '.' ~ adapter.quote(source.identifier) ~ ' (id)') -%}
+            {%- do found.append(source.identifier) -%}
         {%- endfor -%}
-        {%- if not tables -%}
+        {%- if not found -%}
             {%- do exceptions.raise_compiler_error(
                 "There is no raw_odoo_ table in schema '" ~ var('bronze_schema') ~ "' of database '" ~ target.dbname
                 ~ "'. Run a sync first, or name the schema: --vars 'bronze_schema: <name>'") -%}
         {%- endif -%}
-        analyze {{ tables | join(', ') }}
     {%- endif -%}
 {% endmacro %}
