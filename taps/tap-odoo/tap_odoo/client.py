@@ -97,18 +97,6 @@ class Session:
         Raises:
             psycopg.Error: as the server says.
         """
-        rows: list[Any] = []
-        size = 0
-        for row in self._copy(query):
-            rows.append(row)
-            size += len(row)
-            if len(rows) >= PAGE_ROWS or size >= PAGE_BYTES:
-                yield cast("list[bytes]", rows)
-                rows, size = [], 0
-        if rows:
-            yield cast("list[bytes]", rows)
-
-    def _copy(self, query: sql.Composed) -> Iterator[memoryview]:
         # COPY over psycopg's low level: its own loop costs more than everything else here. In the binary format
         # a row is the JSON text itself, with nothing to unescape.
         pgconn = self.connection.pgconn
@@ -120,15 +108,12 @@ class Session:
             return
         skip = _HEADER + _ROW  # the header travels with the first row
         try:
-            while True:
-                length, data = pgconn.get_copy_data(1)
-                if length > skip:
-                    yield data[skip:]
-                    skip = _ROW
-                elif length == 0:
-                    _wait(pgconn)
-                elif length < 0:
-                    break
+            more = True
+            while more:
+                page, more = _next_page(pgconn, skip)
+                if page:
+                    yield cast("list[bytes]", page)
+                skip = _ROW
         except GeneratorExit:
             self.connection.cancel_safe(timeout=5)
             while pgconn.get_copy_data(0)[0] > 0:
@@ -137,6 +122,23 @@ class Session:
                 pass
             raise
         _finish(pgconn, _next_result(pgconn))
+
+
+def _next_page(pgconn: PGconn, skip: int) -> tuple[list[memoryview], bool]:
+    """Gather rows until the page is full, and say whether more may follow."""
+    rows: list[memoryview] = []
+    size = 0
+    while len(rows) < PAGE_ROWS and size < PAGE_BYTES:
+        length, data = pgconn.get_copy_data(1)
+        if length > skip:
+            rows.append(data[skip:])
+            size += length
+            skip = _ROW
+        elif length == 0:
+            _wait(pgconn)
+        elif length < 0:
+            return rows, False
+    return rows, True
 
 
 def _wait(pgconn: PGconn) -> None:

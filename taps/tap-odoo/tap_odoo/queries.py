@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tap_odoo.sources import Field, Source
 
 CREATED_BY = "create_date"
-# Odd on purpose: `row_to_json(x)` would take a column called x for the row.
-_ROW = sql.Identifier("row of tap-odoo")
 
 
 def select_rows(
@@ -46,7 +44,11 @@ def select_rows(
         query += sql.SQL(" order by {}").format(sql.Identifier("t", source.sequence))
     if limit is not None:
         query += sql.SQL(" limit {}").format(limit)
-    return sql.SQL("select row_to_json({row}) from ({query}) {row}").format(row=_ROW, query=query)
+    # `row_to_json(x)` would take a column called x for the row.
+    alias = "r"
+    while any(item.name == alias for item in fields):
+        alias += "r"
+    return sql.SQL("select row_to_json({row}) from ({query}) {row}").format(row=sql.Identifier(alias), query=query)
 
 
 def select_newest(source: Source, key: str, start: datetime | None, now: datetime) -> sql.Composed:

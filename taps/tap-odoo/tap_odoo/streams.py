@@ -48,7 +48,7 @@ class OdooStream(Stream):
         super().__init__(tap, schema=source.json_schema(), name=source.name)
         self.selected_by_default = selected_by_default
         self.source = source
-        self.primary_keys = source.key
+        self.primary_keys = list(source.key)
         if source.incremental:
             self.replication_key = DATED_BY
         self._odoo = tap
