@@ -1,7 +1,7 @@
 """Silver and Gold on Bronze as Odoo 13, 16 and 19 shape it: the same books, the same answers.
 
-The books: one company in EUR; customer invoices of 100.00 with different due dates, a credit note, a payment that names no
-invoice, a draft; a confirmed order in USD (rate 1.25) with a discount, a section title, a quotation. Bronze is
+The books: one company in EUR; customer invoices of 100.00 with different due dates, a credit note, a payment that
+names no invoice, a draft; a confirmed order in USD (rate 1.25) with a discount, a section title, a quotation. Bronze is
 append-only here: every row has an older version that is wrong, and deleted rows are still there.
 """
 
@@ -77,7 +77,7 @@ def dbt() -> list[str]:
 
 @pytest.fixture(scope="session")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """dbt's target folder, shared so that the project is parsed once."""
+    """The target folder of dbt, shared so that the project is parsed once."""
     return tmp_path_factory.mktemp("dbt")
 
 
@@ -129,17 +129,17 @@ def odoo_16() -> dict[str, Table]:
     """The books in the shape of Odoo 16 (and 17), which the other shapes are made from."""
     moves = Table(
         {"id": "bigint", "name": "text", "ref": "text", "state": "text", "move_type": "text", "payment_state": "text",
-         "date": "date", "invoice_date": "date", "invoice_date_due": "date", "journal_id": "bigint", "company_id": "bigint",
-         "partner_id": "bigint", "commercial_partner_id": "bigint", "currency_id": "bigint", "amount_untaxed": "numeric",
-         "amount_tax": "numeric", "amount_total": "numeric", "amount_residual": "numeric",
+         "date": "date", "invoice_date": "date", "invoice_date_due": "date", "journal_id": "bigint",
+         "company_id": "bigint", "partner_id": "bigint", "commercial_partner_id": "bigint", "currency_id": "bigint",
+         "amount_untaxed": "numeric", "amount_tax": "numeric", "amount_total": "numeric", "amount_residual": "numeric",
          "amount_untaxed_signed": "numeric", "amount_tax_signed": "numeric", "amount_total_signed": "numeric",
          "amount_residual_signed": "numeric"},
         [],
     )  # fmt: skip
     lines = Table(
         {"id": "bigint", "move_id": "bigint", "company_id": "bigint", "journal_id": "bigint", "account_id": "bigint",
-         "partner_id": "bigint", "currency_id": "bigint", "parent_state": "text", "display_type": "text", "name": "text",
-         "date": "date", "date_maturity": "date", "debit": "numeric", "credit": "numeric", "balance": "numeric",
+         "partner_id": "bigint", "currency_id": "bigint", "parent_state": "text", "display_type": "text",
+         "name": "text", "date": "date", "date_maturity": "date", "debit": "numeric", "credit": "numeric", "balance": "numeric",
          "amount_currency": "numeric", "amount_residual": "numeric", "amount_residual_currency": "numeric",
          "analytic_distribution": "jsonb"},
         [],
@@ -155,8 +155,8 @@ def odoo_16() -> dict[str, Table]:
             "id": move_id, "name": f"M{move_id}", "state": state, "move_type": kind,
             "payment_state": "not_paid", "date": date, "invoice_date": date if kind != "entry" else None,
             "invoice_date_due": due, "journal_id": 1, "company_id": 1, "partner_id": 6, "commercial_partner_id": 5,
-            "currency_id": 1, "amount_untaxed": abs(receivable - tax), "amount_tax": abs(tax), "amount_total": abs(receivable),
-            "amount_residual": abs(residual), "amount_untaxed_signed": receivable - tax, "amount_tax_signed": tax,
+            "currency_id": 1, "amount_untaxed": abs(receivable - tax), "amount_tax": abs(tax),
+            "amount_total": abs(receivable), "amount_residual": abs(residual), "amount_untaxed_signed": receivable - tax, "amount_tax_signed": tax,
             "amount_total_signed": receivable, "amount_residual_signed": residual,
         })  # fmt: skip
         for account, balance, open_part in items:
@@ -165,8 +165,8 @@ def odoo_16() -> dict[str, Table]:
                 "id": len(lines.rows) + 1, "move_id": move_id, "company_id": 1, "journal_id": 1, "account_id": account,
                 "partner_id": 5, "currency_id": 1, "parent_state": state,
                 "display_type": {1: "payment_term", 3: "tax"}.get(account, "product") if kind != "entry" else "product",
-                "name": "line", "date": date, "date_maturity": due if account == 1 else None, "debit": max(amount, Decimal(0)),
-                "credit": max(-amount, Decimal(0)), "balance": amount, "amount_currency": amount,
+                "name": "line", "date": date, "date_maturity": due if account == 1 else None,
+                "debit": max(amount, Decimal(0)), "credit": max(-amount, Decimal(0)), "balance": amount, "amount_currency": amount,
                 "amount_residual": open_part, "amount_residual_currency": open_part,
                 "analytic_distribution": {"7,12": 100.0},
             })  # fmt: skip
@@ -189,8 +189,8 @@ def odoo_16() -> dict[str, Table]:
     entry("out_refund", "2025-06-01", "2025-06-01", [(1, "-50", "-50"), (2, "40", "0"), (3, "10", "0")])  # 29 days
     entry("entry", "2025-06-15", None, [(4, "25", "0"), (1, "-25", "-25")])  # names no invoice: 15 days
     entry("out_invoice", "2025-06-20", "2025-06-20", [(1, "100", "100"), *sale], state="draft")
-    lines.rows.append({"id": 900, "move_id": 1, "company_id": 1, "parent_state": "posted", "display_type": "line_section",
-                       "name": "Title", "date": "2025-03-15"})  # fmt: skip
+    lines.rows.append({"id": 900, "move_id": 1, "company_id": 1, "parent_state": "posted",
+                       "display_type": "line_section", "name": "Title", "date": "2025-03-15"})  # fmt: skip
 
     invoice_names = {
         "id": "id", "number": "name", "type": "move_type", "move_state": "state", "payment_state": "payment_state",
@@ -236,7 +236,7 @@ def odoo_16() -> dict[str, Table]:
                     (4, "Bank", "Banque", "101401", "asset_cash"),
                 )
             ],
-        ),  # fmt: skip
+        ),
         "account_journal": Table(
             {**jsonb_key, "code": "text", "type": "text"},
             [{"id": 1, "name": both("Sales"), "code": "INV", "type": "sale"}],
@@ -298,7 +298,7 @@ def odoo_16() -> dict[str, Table]:
                     "invoice_status": "no",
                 },
             ],
-        ),  # fmt: skip
+        ),
         "sale_order_line": Table(
             {
                 **text_key,
@@ -359,7 +359,7 @@ def odoo_16() -> dict[str, Table]:
                     "price_total": "120",
                 },
             ],
-        ),  # fmt: skip
+        ),
     }
 
 
@@ -413,7 +413,7 @@ SHAPES = {"13": odoo_13, "16": odoo_16, "19": odoo_19}
 
 
 def load(url: str, tables: dict[str, Table], leave_out: Iterable[str] = ()) -> None:
-    """Write Bronze as an append-only target does: a wrong older version of each row, and rows that were deleted since."""
+    """Write Bronze as an append-only target does: a wrong older version of each row, and rows deleted since."""
     lineage = {"write_date": "timestamptz", "_sdc_sequence": "bigint", "_sdc_extracted_at": "timestamptz",
                "_sdc_deleted_at": "timestamptz"}  # fmt: skip
     with psycopg.connect(url) as connection:
@@ -468,13 +468,13 @@ def test_same_books_same_gold(project: Dbt, version: str) -> None:
         ("400000", "Sales", "income", -720, 40, 0, -680),
     ]
     assert project.rows(
-        "select partner_id, partner_name, currency_code, not_due, days_1_30, days_31_60, days_61_90, days_over_90, total, "
-        "total_in_currency, invoices, credit_notes, payments_and_other, open_items, oldest_days_overdue "
+        "select partner_id, partner_name, currency_code, not_due, days_1_30, days_31_60, days_61_90, days_over_90, "
+        "total, total_in_currency, invoices, credit_notes, payments_and_other, open_items, oldest_days_overdue "
         "from gold.gold_finance_ar_aging"
     ) == [(5, "Café Brûlé ☕", "EUR", 100, 125, 230, 200, 100, 755, 755, 830, -50, -25, 11, 91)]
     assert project.rows(
-        "select period::text, product_code, product_name, currency_code, order_lines, orders, customers, quantity, gross_amount, "
-        "discount_amount, net_amount, tax_amount, total_amount, company_currency_code, net_amount_company "
+        "select period::text, product_code, product_name, currency_code, order_lines, orders, customers, quantity, "
+        "gross_amount, discount_amount, net_amount, tax_amount, total_amount, company_currency_code, net_amount_company "
         "from gold.gold_retail_sales_summary"
     ) == [("2025-05-01", "C\\1", "Chair", "USD", 2, 1, 1, 4, 400, 80, 320, 64, 384, "EUR", 256)]
     # Quotations stay in Silver, titles do not.
@@ -526,25 +526,29 @@ def test_no_bronze_at_all(project: Dbt) -> None:
 # Each statement breaks one thing; the test named by it must say so.
 BREAKAGES = {
     "posted_entries_balance": "update silver.odoo_journal_entries set debit = debit + 0.01 where journal_item_id = 1",
-    "ledger_debits_equal_credits": "update gold.gold_finance_general_ledger set credit = credit - 1 where period = '2025-06-01' "
-    "and account_code = '121000'",
+    "ledger_debits_equal_credits": "update gold.gold_finance_general_ledger set credit = credit - 1 "
+    "where period = '2025-06-01' and account_code = '121000'",
     "ledger_equals_bronze": "update bronze.raw_odoo_account_move_line set debit = debit + 5 where id = 7",
-    "ledger_months_follow_on": "delete from gold.gold_finance_general_ledger where account_code = '251000' and period = '2025-04-01'",
+    "ledger_months_follow_on": "delete from gold.gold_finance_general_ledger "
+    "where account_code = '251000' and period = '2025-04-01'",
     "ar_aging_equals_bronze": "update gold.gold_finance_ar_aging set days_31_60 = days_31_60 + 0.01",
     "ar_aging_equals_open_invoices": "update silver.odoo_invoices set amount_residual_signed = 99 where invoice_id = 2",
     "invoice_amounts_agree": "update silver.odoo_invoices set amount_residual_signed = 99 where invoice_id = 2",
-    "sales_summary_equals_bronze": "update bronze.raw_odoo_sale_order_line set price_subtotal = price_subtotal + 1 where id = 2",
+    "sales_summary_equals_bronze": "update bronze.raw_odoo_sale_order_line "
+    "set price_subtotal = price_subtotal + 1 where id = 2",
     "one_row_per_live_key_odoo_journal_entries": "update silver.odoo_journal_entries set journal_item_id = 2 "
     "where journal_item_id = 3",
     "one_row_per_live_key_odoo_invoices": "delete from silver.odoo_invoices where invoice_id = 3",
-    "one_row_per_live_key_odoo_sales": "update bronze.raw_odoo_sale_order_line set _sdc_deleted_at = now() where id = 4",
+    "one_row_per_live_key_odoo_sales": "update bronze.raw_odoo_sale_order_line "
+    "set _sdc_deleted_at = now() where id = 4",
     "unique_odoo_journal_entries_journal_item_id": "",  # broken with one_row_per_live_key_odoo_journal_entries
     "relationships_odoo_invoices": "update silver.odoo_invoices set invoice_id = 77777 where invoice_id = 4",
     "relationships_gold_finance_general_ledger": "update gold.gold_finance_general_ledger set account_id = 99 "
     "where account_code = '101401'",
     "relationships_gold_finance_ar_aging": "update gold.gold_finance_ar_aging set partner_id = 99",
     "relationships_gold_retail_sales_summary": "update gold.gold_retail_sales_summary set product_id = 99",
-    "accepted_values_odoo_journal_entries_state": "update silver.odoo_journal_entries set state = 'odd' where move_id = 13",
+    "accepted_values_odoo_journal_entries_state": "update silver.odoo_journal_entries set state = 'odd' "
+    "where move_id = 13",
     "not_null_odoo_sales_order_date": "update silver.odoo_sales set order_date = null where sale_line_id = 1",
 }
 
