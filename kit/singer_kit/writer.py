@@ -54,9 +54,10 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
 
     def flush(self) -> None:
         """Hand everything gathered so far to the reader."""
-        data, self._parts, self._size = b"".join(self._parts), [], 0
-        if data:
-            sys.stdout.buffer.write(data)
+        data, self._parts, self._size = memoryview(b"".join(self._parts)), [], 0
+        # Under PYTHONUNBUFFERED stdout is the bare file, and a signal ends its write in the middle of a line.
+        while data:
+            data = data[sys.stdout.buffer.write(data) :]
         sys.stdout.buffer.flush()
 
     def _add(self, data: bytes) -> None:
