@@ -139,8 +139,8 @@ def odoo_16() -> dict[str, Table]:
     lines = Table(
         {"id": "bigint", "move_id": "bigint", "company_id": "bigint", "journal_id": "bigint", "account_id": "bigint",
          "partner_id": "bigint", "currency_id": "bigint", "parent_state": "text", "display_type": "text",
-         "name": "text", "date": "date", "date_maturity": "date", "debit": "numeric", "credit": "numeric", "balance": "numeric",
-         "amount_currency": "numeric", "amount_residual": "numeric", "amount_residual_currency": "numeric",
+         "name": "text", "date": "date", "date_maturity": "date", "debit": "numeric", "credit": "numeric",
+         "balance": "numeric", "amount_currency": "numeric", "amount_residual": "numeric", "amount_residual_currency": "numeric",
          "analytic_distribution": "jsonb"},
         [],
     )  # fmt: skip
@@ -156,7 +156,8 @@ def odoo_16() -> dict[str, Table]:
             "payment_state": "not_paid", "date": date, "invoice_date": date if kind != "entry" else None,
             "invoice_date_due": due, "journal_id": 1, "company_id": 1, "partner_id": 6, "commercial_partner_id": 5,
             "currency_id": 1, "amount_untaxed": abs(receivable - tax), "amount_tax": abs(tax),
-            "amount_total": abs(receivable), "amount_residual": abs(residual), "amount_untaxed_signed": receivable - tax, "amount_tax_signed": tax,
+            "amount_total": abs(receivable), "amount_residual": abs(residual),
+            "amount_untaxed_signed": receivable - tax, "amount_tax_signed": tax,
             "amount_total_signed": receivable, "amount_residual_signed": residual,
         })  # fmt: skip
         for account, balance, open_part in items:
@@ -166,8 +167,8 @@ def odoo_16() -> dict[str, Table]:
                 "partner_id": 5, "currency_id": 1, "parent_state": state,
                 "display_type": {1: "payment_term", 3: "tax"}.get(account, "product") if kind != "entry" else "product",
                 "name": "line", "date": date, "date_maturity": due if account == 1 else None,
-                "debit": max(amount, Decimal(0)), "credit": max(-amount, Decimal(0)), "balance": amount, "amount_currency": amount,
-                "amount_residual": open_part, "amount_residual_currency": open_part,
+                "debit": max(amount, Decimal(0)), "credit": max(-amount, Decimal(0)), "balance": amount,
+                "amount_currency": amount, "amount_residual": open_part, "amount_residual_currency": open_part,
                 "analytic_distribution": {"7,12": 100.0},
             })  # fmt: skip
 
@@ -474,8 +475,8 @@ def test_same_books_same_gold(project: Dbt, version: str) -> None:
     ) == [(5, "Café Brûlé ☕", "EUR", 100, 125, 230, 200, 100, 755, 755, 830, -50, -25, 11, 91)]
     assert project.rows(
         "select period::text, product_code, product_name, currency_code, order_lines, orders, customers, quantity, "
-        "gross_amount, discount_amount, net_amount, tax_amount, total_amount, company_currency_code, net_amount_company "
-        "from gold.gold_retail_sales_summary"
+        "gross_amount, discount_amount, net_amount, tax_amount, total_amount, company_currency_code, "
+        "net_amount_company from gold.gold_retail_sales_summary"
     ) == [("2025-05-01", "C\\1", "Chair", "USD", 2, 1, 1, 4, 400, 80, 320, 64, 384, "EUR", 256)]
     # Quotations stay in Silver, titles do not.
     assert project.rows("select sale_line_id, is_confirmed from silver.odoo_sales order by 1") == [
