@@ -73,7 +73,9 @@ def test_deselected_columns_are_not_read(odoo, monkeypatch) -> None:
     queries = []
     read = Session.read_pages
     monkeypatch.setattr(
-        Session, "read_pages", lambda self, query: (queries.append(query.as_string(self.connection)), read(self, query))[1]
+        Session,
+        "read_pages",
+        lambda self, query: (queries.append(query.as_string(self.connection)), read(self, query))[1],
     )
     entry = odoo.discover(streams=["*"])["account_move"]
     deselect(entry, "name", "id", "write_date")
@@ -146,7 +148,7 @@ def test_a_table_that_is_gone(odoo) -> None:
     odoo.moves("2024-01-01", table="x_gone")
     entries = odoo.discover(streams=["*"])
     odoo.execute("drop table x_gone")
-    with pytest.raises(SourceError, match="stream 'x_gone', but database .* has no such table.*run discovery again"):
+    with pytest.raises(SourceError, match=r"stream 'x_gone', but database .* has no such table.*run discovery again"):
         odoo.sync(catalog={"streams": list(entries.values())})
     root(entries["x_gone"])["selected"] = False
     assert odoo.sync(catalog={"streams": list(entries.values())}).ids("account_move") == [1]
@@ -172,7 +174,7 @@ def test_column_grants(odoo) -> None:
         messages = odoo.sync(streams=["account_move"], db_user="tap_odoo_few", db_password="few")
         assert set(messages.records("account_move")[0]) == {"id", "name", "write_date"}
         odoo.execute("revoke select (id, name, write_date) on account_move from tap_odoo_few")
-        with pytest.raises(SourceError, match='GRANT SELECT ON "public"."account_move" TO "tap_odoo_few"'):
+        with pytest.raises(SourceError, match=r'GRANT SELECT ON "public"."account_move" TO "tap_odoo_few"'):
             odoo.sync(streams=["account_move"], db_user="tap_odoo_few", db_password="few")
     finally:
         odoo.execute("drop owned by tap_odoo_few; drop role tap_odoo_few")

@@ -28,11 +28,17 @@ def test_version_and_activation(odoo) -> None:
 
 def test_an_empty_table(odoo) -> None:
     odoo.moves(table="stock_quant")
-    assert [message["type"] for message in odoo.sync(streams=["stock_quant"])] == ["SCHEMA", "ACTIVATE_VERSION", "STATE"]
+    assert [message["type"] for message in odoo.sync(streams=["stock_quant"])] == [
+        "SCHEMA",
+        "ACTIVATE_VERSION",
+        "STATE",
+    ]
 
 
 def test_a_table_without_key_or_date(odoo) -> None:
-    odoo.execute("create table a_b_rel (a_id integer not null, b_id integer); insert into a_b_rel values (1, 2), (1, 2)")
+    odoo.execute(
+        "create table a_b_rel (a_id integer not null, b_id integer); insert into a_b_rel values (1, 2), (1, 2)"
+    )
     messages = odoo.sync(streams=["a_b_rel"])
     assert messages.records("a_b_rel") == [{"a_id": 1, "b_id": 2}] * 2
     assert messages.of("SCHEMA")[0]["key_properties"] == []
@@ -71,16 +77,16 @@ def test_batches(odoo, tmp_path) -> None:
     messages = odoo.sync(streams=["account_move"], batch_config=config)
     files = [name for message in messages.of("BATCH") for name in message["manifest"]]
     lines = [
-        line
-        for name in files
-        for line in gzip.decompress(Path(name.removeprefix("file://")).read_bytes()).splitlines()
+        line for name in files for line in gzip.decompress(Path(name.removeprefix("file://")).read_bytes()).splitlines()
     ]
     assert [json.loads(line)["id"] for line in lines] == [1, 2]
     assert odoo.sync(streams=["account_move"], state=messages.state).ids("account_move") == []
 
 
 def test_flattening_and_filters(odoo) -> None:
-    odoo.execute("create table t (id integer primary key, name jsonb); insert into t values (1, '{\"a\": 1}'), (2, null)")
+    odoo.execute(
+        "create table t (id integer primary key, name jsonb); insert into t values (1, '{\"a\": 1}'), (2, null)"
+    )
     maps = {"t": {"__filter__": "record['id'] == 1", "n": "record['name']['a']"}}
     assert odoo.sync(streams=["t"], stream_maps=maps).records("t") == [{"id": 1, "name": {"a": 1}, "n": 1}]
     flat = odoo.sync(streams=["t"], flattening_enabled=True, flattening_max_depth=1)

@@ -204,7 +204,9 @@ def test_hidden_sessions_void_the_guard(odoo, connect, caplog) -> None:
 
 def test_tables_whose_key_is_no_integer(odoo) -> None:
     odoo.execute("create table x_document (code text primary key, write_date timestamptz, create_date timestamp)")
-    odoo.execute("insert into x_document select lpad(i::text, 6, '0'), '2024-01-01 00:00+02' from generate_series(1, 12000) i")
+    odoo.execute(
+        "insert into x_document select lpad(i::text, 6, '0'), '2024-01-01 00:00+02' from generate_series(1, 12000) i"
+    )
     messages = odoo.sync(streams=["x_document"])
     assert len(messages.records("x_document")) == 12000
     assert not [m for m in messages.of("STATE") if "window" in m["value"]["bookmarks"]["x_document"]]

@@ -8,11 +8,14 @@ import random
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tap_odoo.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STREAM = "account_move"
 ROWS = 30_000  # more than a pipe and two pages hold: a tap whose reader waits is still reading
@@ -150,7 +153,7 @@ def test_secrets_stay_secret(process, odoo) -> None:
     assert odoo.config()["db_password"] not in result.stdout + result.stderr
 
 
-def test_a_missing_setting(tmp_path) -> None:
+def test_a_missing_setting() -> None:
     result = subprocess.run([sys.executable, "-c", MODULE, "--discover"], capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "'db_name' is a required property" in result.stderr
@@ -174,7 +177,9 @@ def test_a_table_that_may_not_be_read(process, odoo) -> None:
 )
 def test_a_reading_that_is_cut_off(process, odoo, function: str, expected: str) -> None:
     odoo.moves()
-    odoo.execute(f"insert into {STREAM} (name, write_date) select repeat('.', 1000), now() from generate_series(1, {ROWS})")
+    odoo.execute(
+        f"insert into {STREAM} (name, write_date) select repeat('.', 1000), now() from generate_series(1, {ROWS})"
+    )
     tap = process.start(streams=[STREAM])
     assert tap.stdout is not None
     head = b""

@@ -18,7 +18,8 @@ def small(odoo):
         create table res_partner (id serial primary key, name varchar not null, active boolean, credit_limit numeric,
             comment jsonb, day date, create_date timestamp, write_date timestamp);
         insert into res_partner (name, active, credit_limit, comment, day, create_date, write_date)
-            select 'Partner ' || i, true, i + 0.5, '{"en_US": "x"}', '2024-01-01', now(), now() from generate_series(1, 5) i;
+            select 'Partner ' || i, true, i + 0.5, '{"en_US": "x"}', '2024-01-01', now(), now()
+            from generate_series(1, 5) i;
         create table stock_quant (id serial primary key, quantity double precision);
         insert into stock_quant (quantity) values (0.1), (2);
     """)

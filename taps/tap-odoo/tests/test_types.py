@@ -53,13 +53,23 @@ CASES = [
         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
         {"type": "string", "format": "uuid"},
     ),
-    ("jsonb", "jsonb", """'{"en_US": "Ch\\u00e4ir", "n": 1.50, "l": [null, {}]}'""",
-     {"en_US": "Chäir", "n": Decimal("1.50"), "l": [None, {}]}, None),
+    (
+        "jsonb",
+        "jsonb",
+        """'{"en_US": "Ch\\u00e4ir", "n": 1.50, "l": [null, {}]}'""",
+        {"en_US": "Chäir", "n": Decimal("1.50"), "l": [None, {}]},
+        None,
+    ),
     ("jsonb_null", "jsonb", "'null'", None, None),
     ("jsonb_text", "jsonb", "'\"CO-CUN\"'", "CO-CUN", None),
-    ("json", "json", "E'{\"b\":\\r\\n\\t1,\\n\"a\": \"x\\\\ny\\\\u0000\"}'", {"b": 1, "a": "x\ny\u0000"}, None),
-    ("bytea", "bytea", "decode(repeat('00ff', 100), 'hex')", base64.b64encode(b"\0\xff" * 100).decode(),
-     {"type": "string", "contentEncoding": "base64"}),
+    ("json", "json", 'E\'{"b":\\r\\n\\t1,\\n"a": "x\\\\ny\\\\u0000"}\'', {"b": 1, "a": "x\ny\u0000"}, None),
+    (
+        "bytea",
+        "bytea",
+        "decode(repeat('00ff', 100), 'hex')",
+        base64.b64encode(b"\0\xff" * 100).decode(),
+        {"type": "string", "contentEncoding": "base64"},
+    ),
     ("interval", "interval", "'1 day 2 hours'", "1 day 02:00:00", {"type": "string"}),
     ("inet", "inet", "'10.0.0.1/8'", "10.0.0.1/8", {"type": "string"}),
     ("range", "int4range", "'[1,5)'", "[1,5)", {"type": "string"}),
@@ -83,7 +93,9 @@ ARRAYS = [
 
 @pytest.fixture
 def every_type(odoo):
-    odoo.execute("create domain amount as numeric; create type mood as enum ('sad'); create type pair as (a int, b text)")
+    odoo.execute(
+        "create domain amount as numeric; create type mood as enum ('sad'); create type pair as (a int, b text)"
+    )
     columns = ", ".join(f'"{name}" {kind}' for name, kind, *_ in [*CASES, *ARRAYS])
     values = ", ".join("%s" if value is None else value for _, _, value, *_ in [*CASES, *ARRAYS])
     odoo.execute(f"create table every_type (id integer primary key, {columns})")
@@ -133,7 +145,7 @@ def test_hostile_names(odoo, name: str) -> None:
         assert list(messages.properties(name)) == ["id", name, "write_date"]
 
 
-def test_a_database_in_another_encoding(odoo, postgres_server) -> None:
+def test_a_database_in_another_encoding(odoo) -> None:
     odoo.execute("drop database if exists tap_odoo_latin1")
     odoo.execute("create database tap_odoo_latin1 encoding latin1 locale 'C' template template0")
     try:

@@ -78,7 +78,7 @@ def test_account_invoice(odoo, version: int) -> None:
     assert odoo.sync(streams=["account_invoice"], state=messages.state).of("RECORD") == []
 
 
-def test_account_invoice_is_the_same_on_every_version(odoo, postgres_server) -> None:
+def test_account_invoice_is_the_same_on_every_version(odoo) -> None:
     seen = []
     for version in EXTRA:
         odoo.execute("drop table if exists account_move")
@@ -112,7 +112,9 @@ def create_names(odoo, version: int) -> None:
     odoo.execute(f"create table ir_model_fields (id serial primary key, model varchar, name varchar, translate {flag})")
     values = ("standard", None) if version >= 18 else (True, False)
     for name, value in [("name", values[0]), ("description_sale", values[0]), ("default_code", values[1])]:
-        odoo.execute("insert into ir_model_fields (model, name, translate) values ('product.template', %s, %s)", name, value)
+        odoo.execute(
+            "insert into ir_model_fields (model, name, translate) values ('product.template', %s, %s)", name, value
+        )
     english = ["Chair", "It's a {chair}", None]
     if version >= 16:
         rows = ['{"en_US": "Chair", "fr_FR": "Chaise"}', '{"en_US": "It\'s a {chair}"}', None]
@@ -129,7 +131,9 @@ def create_names(odoo, version: int) -> None:
             odoo.execute("insert into ir_translation (name, res_id, lang, type, value) values (%s, %s, %s, %s, %s)",
                          name, number, lang, kind_, value)  # fmt: skip
     for number, row in enumerate(rows, 1):
-        odoo.execute("insert into product_template values (%s, %s, null, 'C1', '{\"en_US\": 1}', '2024-01-01')", number, row)
+        odoo.execute(
+            "insert into product_template values (%s, %s, null, 'C1', '{\"en_US\": 1}', '2024-01-01')", number, row
+        )
 
 
 @pytest.mark.parametrize("version", [13, 15, 16, 18, 19])
