@@ -140,7 +140,8 @@ def odoo_16() -> dict[str, Table]:
         {"id": "bigint", "move_id": "bigint", "company_id": "bigint", "journal_id": "bigint", "account_id": "bigint",
          "partner_id": "bigint", "currency_id": "bigint", "parent_state": "text", "display_type": "text",
          "name": "text", "date": "date", "date_maturity": "date", "debit": "numeric", "credit": "numeric",
-         "balance": "numeric", "amount_currency": "numeric", "amount_residual": "numeric", "amount_residual_currency": "numeric",
+         "balance": "numeric",
+         "amount_currency": "numeric", "amount_residual": "numeric", "amount_residual_currency": "numeric",
          "analytic_distribution": "jsonb"},
         [],
     )  # fmt: skip
