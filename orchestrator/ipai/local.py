@@ -81,9 +81,15 @@ class LocalPostgres:
         return self.url()
 
     def is_running(self) -> bool:
+        """Whether the server answers."""
         if not self._file("data/postmaster.pid").exists():
             return False
-        return self._run("pg_ctl", "status", "-D", self._file("data")).returncode == 0
+        try:
+            port = int(self._file("port").read_text())
+            with socket.create_connection((_HOST, port), timeout=5):
+                return True
+        except (OSError, ValueError):
+            return False
 
     def stop(self) -> bool:
         """Stop the server; say whether it ran."""
@@ -143,6 +149,7 @@ class LocalPostgres:
     def _launch(self) -> None:
         port = self._last_port() or _free_port()
         for attempt in range(_START_ATTEMPTS):
+            self._forget_dead_server()
             options = {
                 "port": str(port),
                 "listen_addresses": _HOST,
@@ -162,6 +169,19 @@ class LocalPostgres:
                     f"The embedded Postgres does not start: {self._log_tail() or started.stderr.strip()}",
                     hint=f"See {self._file('server.log')}, or name a database with IPAI_DATABASE_URL.",
                 )
+
+    def _forget_dead_server(self) -> None:
+        """Remove the pid file of a server that was killed and never reaped, as in a container without an init.
+
+        Postgres takes such a zombie for a living server and would refuse to start for ever.
+        """
+        pid_file = self._file("data/postmaster.pid")
+        try:
+            stat = Path(f"/proc/{int(pid_file.read_text().splitlines()[0])}/stat").read_text()
+        except (OSError, ValueError, IndexError):
+            return
+        if stat.rpartition(")")[2].split()[0] == "Z":
+            pid_file.unlink()
 
     def _last_port(self) -> int | None:
         try:

@@ -257,7 +257,7 @@ def _twice(name: str, file: YamlFile, seen: Mapping[str, tuple[Any, YamlFile]]) 
 
 def instance_problems(instance: Instance, file: YamlFile, connectors: Mapping[str, Connector]) -> Iterator[str]:
     """What only the connectors can tell about an instance."""
-    if not instance.name.endswith(f"_{instance.source.connector}"):
+    if instance.source.connector in connectors and not instance.name.endswith(f"_{instance.source.connector}"):
         yield _problem(file, ["name"], f"must be <env>_<source>, here ending in _{instance.source.connector}")
     for role, end in (("source", instance.source), ("destination", instance.destination)):
         connector = connectors.get(end.connector)

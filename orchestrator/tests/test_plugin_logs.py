@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from ipai.control_plane import StreamMetrics
+from ipai.plugin_logs import Meter, Metric, is_metric, message_of, parse_metric
+
+SDK = (
+    "2026-01-01 10:00:00,000 | INFO     | singer_sdk.metrics | "
+    'METRIC: {"type":"counter","metric":"record_count","value":7,"tags":{"stream":"a"}}'
+)
+OLD = 'INFO METRIC: {"type": "counter", "metric": "record_count", "value": 3, "tags": {"endpoint": "b"}}'
+
+
+def test_both_generations_of_metrics_are_read() -> None:
+    assert parse_metric(SDK) == Metric("a", "record_count", 7)
+    assert parse_metric(OLD) == Metric("b", "record_count", 3)
+
+
+@pytest.mark.parametrize("line", ["hello", "METRIC: {broken", 'METRIC: {"metric":"x","value":1,"tags":{}}'])
+def test_other_lines_are_no_streams_metric(line: str) -> None:
+    assert parse_metric(line) is None
+
+
+def test_a_metric_without_a_stream_is_still_no_log_line() -> None:
+    assert is_metric('METRIC: {"metric":"x","value":1,"tags":{}}')
+
+
+def test_the_meter_prefers_what_the_target_counted() -> None:
+    meter = Meter()
+    for side, name, value in [
+        ("tap", "record_count", 10), ("target", "record_count", 4), ("target", "record_count", 5),
+        ("target", "record_bytes", 900), ("tap", "sync_duration", 1.5), ("target", "batch_processing_time", 9.0),
+    ]:  # fmt: skip
+        meter.add(side, Metric("a", name, value))
+    meter.add("tap", Metric("b", "record_count", 2))
+    assert meter.streams() == [StreamMetrics("a", 9, 900, 1.5), StreamMetrics("b", 2, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("2026-11-22 21:05:54,885 | CRITICAL | tap-odoo                       | Stream 'a': no", "Stream 'a': no"),
+        ("time=2026-01-01 name=singer level=CRITICAL message=went away", "went away"),
+        ("CRITICAL went away", "went away"),
+        ("psycopg.OperationalError: a | b", "psycopg.OperationalError: a | b"),
+    ],
+)
+def test_the_message_of_a_line(line: str, expected: str) -> None:
+    assert message_of(line) == expected
