@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ipai.errors import PluginError, SpecError
 from ipai.failures import failure
 from ipai.pipeline import Command, Exit, Side
 from ipai.references import Resolver, platform_values
@@ -60,7 +61,10 @@ class PreparedInstance:
         done = _call("tap", self.tap_command("--discover"))
         if done.code != 0:
             raise failure(done, self.resolver, doing="discovering the source's streams")
-        return parse_catalog(done.stdout)
+        try:
+            return parse_catalog(done.stdout)
+        except SpecError as error:
+            raise PluginError(f"The tap's --discover printed {error}.", hint="Is this a Singer tap?") from None
 
     def accept_nothing(self) -> None:
         """Give the target an empty input: it must accept its settings.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ipai.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from ipai.specs import StreamRule
 
@@ -20,19 +20,39 @@ Entry = dict[str, Any]
 
 
 def parse_catalog(text: str) -> Catalog:
-    """Read what `--discover` printed.
+    """Read a Singer catalog.
 
     Raises:
-        SpecError: it is no catalog.
+        SpecError: it is none; the text completes "this is …".
     """
     try:
         catalog = json.loads(text)
     except ValueError:
         start = " ".join(text.split())[:100]
-        raise SpecError(f"The tap's --discover printed no catalog but: {start!r}") from None
+        raise SpecError(f"no Singer catalog but {start!r}") from None
     if not isinstance(catalog, dict) or not isinstance(catalog.get("streams"), list):
-        raise SpecError("The tap's --discover printed JSON without a list of streams.")
+        raise SpecError("JSON without a list of streams, so no Singer catalog")
     return catalog
+
+
+def catalog_problems(catalog: Catalog) -> Iterator[str]:
+    """What keeps a catalog from being used: each problem names its stream."""
+    seen: set[str] = set()
+    for entry in catalog["streams"]:
+        if not isinstance(entry, dict) or not isinstance(entry.get("tap_stream_id"), str):
+            yield "a stream has no tap_stream_id"
+            continue
+        name = stream_name(entry)
+        if name in seen:
+            yield f"{name}: is there twice"
+        seen.add(name)
+        properties = entry.get("schema", {}).get("properties")
+        if not isinstance(properties, dict) or not properties:
+            yield f"{name}: its schema has no properties"
+            continue
+        for key in [*(entry.get("key_properties") or []), *filter(None, [entry.get("replication_key")])]:
+            if key not in properties:
+                yield f"{name}: {key!r} is a key but no property"
 
 
 def stream_name(entry: Entry) -> str:

@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 from ipai.errors import SpecError
 from ipai.references import is_reference
 from ipai.resources import resource
+from ipai.singer_catalog import catalog_problems, parse_catalog
 from ipai.yaml_files import YamlFile, read_yaml
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def load_catalogs(folder: Path, known: Mapping[str, Connector] | None = None) ->
     """Read and check every spec under a folder (or one file).
 
     Args:
-        folder: `*/connector.yaml` and every other `.yaml` or `.yml` below it are read.
+        folder: every `.yaml` and `.yml` below it is read, and every `catalog.json` checked.
         known: connectors that instances may name besides the folder's own; those that come with the platform
             when left out.
 
@@ -192,6 +193,13 @@ def load_catalogs(folder: Path, known: Mapping[str, Connector] | None = None) ->
     for instance, file in instances.values():
         problems += instance_problems(instance, file, everything)
     problems += _shared_tables(instances)
+    for path in sorted(folder.rglob("catalog.json")) if folder.is_dir() else ():
+        try:
+            problems += [
+                f"{path}: {text}" for text in catalog_problems(parse_catalog(path.read_text(encoding="utf-8")))
+            ]
+        except SpecError as error:
+            problems.append(f"{path}: this is {error}")
     if problems:
         raise SpecError("\n".join(problems), hint="Mend the files and run ipai validate again.")
     return Catalogs(

@@ -36,7 +36,8 @@ def test_what_the_supabase_cli_applied_is_not_applied_again(database: str) -> No
     with psycopg.connect(database) as connection:
         connection.execute("create schema supabase_migrations")
         connection.execute(
-            "create table supabase_migrations.schema_migrations (version text primary key, statements text[], name text)"
+            "create table supabase_migrations.schema_migrations "
+            "(version text primary key, statements text[], name text)"
         )
         connection.execute(
             "insert into supabase_migrations.schema_migrations values ('20261122000001', '{}', 'control_plane')"

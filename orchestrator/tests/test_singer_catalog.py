@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ipai.errors import SpecError
-from ipai.singer_catalog import parse_catalog, select, selected_streams
+from ipai.singer_catalog import catalog_problems, parse_catalog, select, selected_streams
 from ipai.specs import StreamRule
 
 
@@ -63,5 +63,16 @@ def test_what_is_not_there_is_refused(rule: StreamRule) -> None:
 
 @pytest.mark.parametrize("text", ["hello", "[]", '{"no": 1}', ""])
 def test_what_is_no_catalog_is_refused(text: str) -> None:
-    with pytest.raises(SpecError, match="--discover printed"):
+    with pytest.raises(SpecError, match="no Singer catalog"):
         parse_catalog(text)
+
+
+def test_a_catalog_that_cannot_be_used_says_why() -> None:
+    bad = catalog(a=True)
+    bad["streams"] += [{**bad["streams"][0], "replication_key": "gone"}, {"tap_stream_id": "b", "schema": {}}, {}]
+    assert list(catalog_problems(bad)) == [
+        "a: is there twice",
+        "a: 'gone' is a key but no property",
+        "b: its schema has no properties",
+        "a stream has no tap_stream_id",
+    ]

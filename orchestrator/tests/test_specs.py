@@ -33,7 +33,7 @@ def write(folder: Path, text: str, name: str = "a.yaml") -> Path:
     ("text", "expected"),
     [
         ("kind: [unclosed\n", "a.yaml:2: not valid YAML: while parsing a flow sequence"),
-        ("kind: instance\nkind: instance\n", "a.yaml:2: not valid YAML: while constructing a mapping, found duplicate key"),
+        ("kind: a\nkind: b\n", "a.yaml:2: not valid YAML: while constructing a mapping, found duplicate key"),
         ("- 1\n", "a.yaml:1: a spec is a mapping"),
         ("kind: thing\n", "a.yaml:1: kind: 'thing' is not one of"),
         ("name: x\n", "a.yaml:1: (top): 'kind' is missing"),
@@ -104,6 +104,13 @@ def test_dates_and_numbers_in_settings_stay_json(tmp_path: Path) -> None:
     write(tmp_path, INSTANCE.replace("connector: odoo", "connector: odoo" + settings))
     config = load_catalogs(tmp_path).instances["prod_odoo"].source.config
     assert config == {"start_date": "2026-01-31", "db_port": 5433, "off": "no"}
+
+
+def test_a_broken_catalog_json_is_found(tmp_path: Path) -> None:
+    (tmp_path / "catalog.json").write_text('{"streams": [{"tap_stream_id": "a", "schema": {"properties": {}}}]}')
+    assert problems(tmp_path) == ["catalog.json: a: its schema has no properties"]
+    (tmp_path / "catalog.json").write_text("[]")
+    assert problems(tmp_path) == ["catalog.json: this is JSON without a list of streams, so no Singer catalog"]
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

@@ -117,6 +117,9 @@ class _Act:
             if moved.get(stream) or change.inserted or change.updated:
                 rows.append((f"  {stream}", change.inserted, change.updated, moved.get(stream, 0)))
         print_table(["  stream", ">inserted", ">updated", ">rows moved"], rows)
+        click.echo(
+            "  (stock_quant has no trustworthy write_date, since Odoo deletes its rows all the time: read whole)"
+        )
 
     def _print_difference(self, before: Answer, after: Answer) -> None:
         if self.quiet:
@@ -162,7 +165,9 @@ class _Act:
 
 
 def _amount(value: Any) -> Any:
-    return f"{value:,.2f}" if isinstance(value, Decimal) else value
+    if not isinstance(value, Decimal):
+        return value
+    return f"{value:,}" if value.as_tuple().exponent == 0 else f"{value:,.2f}"  # counts come as decimals too
 
 
 COMMANDS = (demo,)
