@@ -193,13 +193,7 @@ def load_catalogs(folder: Path, known: Mapping[str, Connector] | None = None) ->
     for instance, file in instances.values():
         problems += instance_problems(instance, file, everything)
     problems += _shared_tables(instances)
-    for path in sorted(folder.rglob("catalog.json")) if folder.is_dir() else ():
-        try:
-            problems += [
-                f"{path}: {text}" for text in catalog_problems(parse_catalog(path.read_text(encoding="utf-8")))
-            ]
-        except SpecError as error:
-            problems.append(f"{path}: this is {error}")
+    problems += _catalog_file_problems(folder)
     if problems:
         raise SpecError("\n".join(problems), hint="Mend the files and run ipai validate again.")
     return Catalogs(
@@ -256,6 +250,15 @@ def _problem(file: YamlFile, keys: Iterable[str | int], text: str) -> str:
     keys = list(keys)
     name = ".".join(str(key) for key in keys) or "(top)"
     return f"{file.path}:{file.line(keys)}: {name}: {text}"
+
+
+def _catalog_file_problems(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("catalog.json")) if folder.is_dir() else ():
+        try:
+            for text in catalog_problems(parse_catalog(path.read_text(encoding="utf-8"))):
+                yield f"{path}: {text}"
+        except SpecError as error:
+            yield f"{path}: this is {error}"
 
 
 def _twice(name: str, file: YamlFile, seen: Mapping[str, tuple[Any, YamlFile]]) -> Iterator[str]:
