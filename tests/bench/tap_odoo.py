@@ -32,8 +32,8 @@ COLUMNS = """
 """
 ROWS = """
     select i, i / 4, 'INV/2024/' || lpad((i / 4)::text, 6, '0'), date '2020-01-01' + mod(i, 1500),
-           mod(i, 7), mod(i, 300), mod(i, 5000), 'Line "' || i || '" of an order: chair, oak, 42 cm', amount, amount, mod(i, 2) = 0,
-           case when mod(i, 5) = 0 then '{"12": 100.0}'::jsonb end, stamp, stamp
+           mod(i, 7), mod(i, 300), mod(i, 5000), 'Line "' || i || '" of an order: chair, oak, 42 cm', amount, amount,
+           mod(i, 2) = 0, case when mod(i, 5) = 0 then '{"12": 100.0}'::jsonb end, stamp, stamp
     from generate_series(1, %s) i,
          lateral (select timestamp '2020-01-01' + i * interval '37.123457 s' as stamp,
                          round(mod(i, 100000) / 100.0, 2) as amount) s
