@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {path.name: path for folder in ("kit", "taps/*", "targets/*", "orchestrator") for path in ROOT.glob(f"{folder}/*")
-            if (path / "__init__.py").is_file() and path.name != "tests"}  # fmt: skip
+PACKAGES = {
+    path.parent.name: path.parent
+    for folder in ("kit", "taps/*", "targets/*", "orchestrator")
+    for path in ROOT.glob(f"{folder}/*/__init__.py")
+    if path.parent.name != "tests"
+}
 MAY_IMPORT = {name: {"singer_kit"} if name.startswith(("tap_", "target_")) else set() for name in PACKAGES}
 
 
