@@ -16,11 +16,7 @@ class Validator:
     """Raises DataError with the field and the reason; the caller knows stream and line."""
 
     def __init__(self, schema: dict[str, Any], *, stream: str) -> None:
-        self._numbers = [
-            name
-            for name, definition in schema["properties"].items()
-            if isinstance(definition, dict) and "number" in _names(definition.get("type"))
-        ]
+        self._schema = schema
         try:
             self._check = fastjsonschema.compile(
                 schema,
@@ -44,12 +40,8 @@ class Validator:
 
     def _check_slowly(self, record: dict[str, Any]) -> None:
         """Judge again with numbers as the generated code knows them: 1.0 is an integer, fractions are floats."""
-        plain = _plain(record)
-        for name in self._numbers:
-            if is_special_number(plain.get(name)):
-                plain[name] = 0
         try:
-            self._check(plain)
+            self._check(_plain(record, self._schema))
         except fastjsonschema.JsonSchemaValueException as error:
             field = ".".join(str(part) for part in error.path[1:])
             reason = str(error.message).replace(str(error.name), "value", 1)
@@ -64,9 +56,15 @@ def _refuse(address: str) -> Any:
     raise ValueError(f"it refers to {address}")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, definition: Any) -> Any:
+    """Write numbers as floats and integers, and 0 for the words that stand for a number, wherever one may be."""
     if isinstance(value, Decimal):
         return int(value) if is_integral(value) else float(value)
+    if not isinstance(definition, dict):
+        definition = {}
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+        properties = definition.get("properties") or {}
+        return {name: _plain(item, properties.get(name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, definition.get("items")) for item in value]
+    return 0 if is_special_number(value) and "number" in _names(definition.get("type")) else value

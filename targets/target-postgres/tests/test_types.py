@@ -137,6 +137,16 @@ def test_nan_is_kept(warehouse):
     assert warehouse.rows("select v::text from bronze.t") == [("NaN",), ("NaN",)]
 
 
+def test_special_numbers_within_arrays_and_objects(warehouse) -> None:
+    numbers = {"type": ["null", "array"], "items": {"type": ["null", "number"]}}
+    nested = {"type": "object", "properties": {"n": {"type": "array", "items": numbers}}}
+    warehouse.load(stream(numbers, '["NaN",1.50,null]', name="flat"))
+    warehouse.load(stream(nested, '{"n":[["-Infinity",0.1]]}', name="deep"))
+    assert warehouse.rows("select v::text from bronze.flat") == [('["NaN", 1.50, null]',)]
+    assert warehouse.rows("select v::text from bronze.deep") == [('{"n": [["-Infinity", 0.1]]}',)]
+    warehouse.fails(stream(numbers, '["many"]', name="flat"), "'flat', line 2", "v.0", "'many'")
+
+
 def test_null_is_not_json_null(warehouse):
     warehouse.load(stream({"type": ["object", "null"]}, "null", "{}"))
     assert warehouse.rows("select id from bronze.t where v is null") == [(0,)]
