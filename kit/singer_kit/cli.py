@@ -11,6 +11,8 @@ from singer_kit.errors import PluginError
 if TYPE_CHECKING:
     import click
 
+_BROKEN_PIPE = 128 + 13  # what a shell reports for a process that SIGPIPE ended
+
 
 class CleanErrors:
     """Mixin for an SDK `Tap` or `Target`; stands before it in the bases.
@@ -22,20 +24,25 @@ class CleanErrors:
     @classmethod
     def get_singer_command(cls) -> click.Command:
         command: click.Command = super().get_singer_command()  # type: ignore[misc]
-        run = command.main
+        run, run_main = command.invoke, command.main
 
-        # `main` and not `invoke`: --discover and --test do their work while options are being parsed.
-        def main(*args: Any, **kwargs: Any) -> Any:
+        def invoke(ctx: click.Context) -> Any:
             try:
-                return run(*args, **kwargs)
-            except PluginError as error:
-                cls.logger.critical("%s", error)  # type: ignore[attr-defined]
-                sys.exit(error.exit_code)
+                return run(ctx)
             except BrokenPipeError:
                 # The reader is gone and says itself why; a second message would only hide it.
                 # stdout is pointed away so that the interpreter's last flush stays quiet too.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                sys.exit(128 + 13)
+                sys.exit(_BROKEN_PIPE)
 
+        # `main` and not `invoke`: --discover and --test do their work while options are being parsed.
+        def main(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return run_main(*args, **kwargs)
+            except PluginError as error:
+                cls.logger.critical("%s", error)  # type: ignore[attr-defined]
+                sys.exit(error.exit_code)
+
+        command.invoke = invoke  # type: ignore[method-assign]
         command.main = main  # type: ignore[method-assign]
         return command

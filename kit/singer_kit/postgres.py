@@ -70,9 +70,9 @@ def connect(conninfo: str, *, application_name: str, autocommit: bool = False) -
         # A statement and not a start-up option: connection poolers refuse `options`.
         connection.execute("SET TIME ZONE 'UTC'")
         connection.autocommit = autocommit
-        return connection
     except psycopg.Error as error:
         raise ConnectionFailedError(explain(error, parameters)) from None
+    return connection
 
 
 def explain(error: psycopg.Error, parameters: dict[str, Any]) -> str:
@@ -84,4 +84,5 @@ def explain(error: psycopg.Error, parameters: dict[str, Any]) -> str:
         f"{parameters.get('host') or 'the local socket'}:{parameters.get('port') or 5432}"
         f"/{parameters.get('dbname') or ''}"
     )
-    return f"Cannot connect to Postgres at {where} as {parameters.get('user') or 'the default user'}: {reason}. Next: {advice}."
+    user = parameters.get("user") or "the default user"
+    return f"Cannot connect to Postgres at {where} as {user}: {reason.rstrip('.')}. Next: {advice}."

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SOURCE_ERROR = 4
+BROKEN_PIPE = 141
 PLUGIN = """
 import sys
 from singer_sdk import Tap
@@ -57,3 +58,14 @@ def test_a_defect_keeps_its_traceback(run_plugin: Callable[..., subprocess.Compl
     done = run_plugin('raise RuntimeError("a defect")')
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+def test_a_reader_that_went_away_is_no_error_of_its_own(tmp_path: Path) -> None:
+    script = tmp_path / "plugin.py"
+    body = "print('x' * 1_000_000); sys.stdout.flush(); return []"
+    script.write_text(PLUGIN.replace("EXCEPTION", body))
+    command = f'"{sys.executable}" "{script}" | true; exit "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == BROKEN_PIPE
+    assert "Traceback" not in done.stderr
+    assert "CRITICAL" not in done.stderr

@@ -126,7 +126,7 @@ class Pipeline:
         """
         read_end, write_end = os.pipe()
         held: int | None = write_end
-        exits: dict[Side, Exit] = {}
+        ended: list[Side] = []
         give_up_at: float | None = None
         try:
             try:
@@ -141,22 +141,26 @@ class Pipeline:
                 if isinstance(event, _Closed):
                     open_pipes -= 1
                 elif isinstance(event, Exit):
-                    exits[event.side] = event
+                    if event.side not in ended:
+                        ended.append(event.side)
                     if event.side == "target" or event.code == 0:
                         _close(held)
                         held = None
                     # The other side may be ending by itself, with something to say: it gets a moment.
-                    if event.side == "target" and "tap" not in exits:
+                    if event.side == "target" and "tap" not in ended:
                         self._signal_at["tap"] = time.monotonic() + 1.0
-                    if event.side == "tap" and event.code != 0 and "target" not in exits:
+                    if event.side == "tap" and event.code != 0 and "target" not in ended:
                         self._signal_at["target"] = time.monotonic() + 0.3
+                        if self._processes["target"].poll() is not None:
+                            # Nobody told it to end, so it went first and the tap followed; only its news is late.
+                            ended.insert(0, "target")
                 else:
                     yield event
-                if give_up_at is None and len(exits) == len(self._processes):
+                if give_up_at is None and len(ended) == len(self._processes):
                     # A grandchild may hold a pipe open for ever; it is not waited for.
                     give_up_at = time.monotonic() + 2.0
             tap, target = self._exit("tap"), self._exit("target")
-            yield Finished(tap, target, self._cause(tap, target))
+            yield Finished(tap, target, self._cause(tap, target, ended[0]))
         finally:
             self._end(held)
 
@@ -218,13 +222,17 @@ class Pipeline:
                 process.terminate()
             self._signal_at[side] = time.monotonic() + self.grace
 
-    def _cause(self, tap: Exit, target: Exit) -> Exit | None:
+    def _cause(self, tap: Exit, target: Exit, first: Side) -> Exit | None:
+        """Who failed; when both did, who did first, since the other one only followed."""
+        tap_failed = tap.code != 0 and "tap" not in self._terminated
         target_failed = target.code != 0 and "target" not in self._terminated
-        # A tap that we ended, or whose reader had gone, only followed its target.
-        followed = "tap" in self._terminated or (tap.by_broken_pipe and (target_failed or target.code == 0))
-        if tap.code != 0 and not followed:
+        # A target that is gone while its tap still writes has failed, whatever its exit code says.
+        target_failed |= first == "target" and (tap.code != 0 or "tap" in self._terminated)
+        if tap_failed and target_failed:
+            return target if first == "target" or tap.by_broken_pipe else tap
+        if tap_failed:
             return tap
-        return target if target_failed or followed else None
+        return target if target_failed else None
 
     def _end(self, held: int | None) -> None:
         """Leave no process behind: the tap first, then the target, which commits what it may."""
