@@ -32,6 +32,8 @@ _ESCAPES = {0x5C: "\\\\", 0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}
 _DATE = r"\d{4,6}-\d\d-\d\d"
 _ZONE = r"(?:Z|z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)"
 _TIME = r"\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?"
+# Of Postgres' words only this one is a value; `now` and `today` are taken for something else each day.
+_INFINITE = {"infinity", "-infinity"}
 _IS_DATE = re.compile(rf"({_DATE})(?:[Tt ]00:00(?::00(?:\.0+)?)?(?:Z|z|[+-]00:?00)?)?", re.ASCII)
 _IS_TIMESTAMP = re.compile(rf"{_DATE}(?:[Tt ]{_TIME} ?{_ZONE}?)?", re.ASCII)
 _IS_TIME = re.compile(rf"({_TIME})(?:Z|z|[+-]00(?::?00)?)?", re.ASCII)
@@ -163,12 +165,16 @@ def _boolean(value: Any) -> str:
 def _timestamp(value: Any) -> str:
     if isinstance(value, str) and _IS_TIMESTAMP.fullmatch(value):
         return value.replace(",", ".")
+    if value in _INFINITE:
+        return str(value)
     raise DataError("not a date-time such as 2024-12-31T23:59:59.123456Z")
 
 
 def _date(value: Any) -> str:
     if isinstance(value, str) and (match := _IS_DATE.fullmatch(value)):
         return match[1]
+    if value in _INFINITE:
+        return str(value)
     raise DataError("not a date such as 2024-12-31; a time of day would be lost")
 
 
