@@ -43,7 +43,9 @@ class PreparedInstance:
         return self._command(self.tap, "--config", self.folder / "tap.json", *arguments)
 
     def target_command(self) -> Command:
-        return self._command(self.target, "--config", self.folder / "target.json")
+        command = self._command(self.target, "--config", self.folder / "target.json")
+        # Not every target flushes; a STATE that waits in its buffer is a bookmark lost when it dies.
+        return Command(command.argv, {**command.env, "PYTHONUNBUFFERED": "1"})
 
     def write(self, name: str, value: Any) -> Path:
         """Write a JSON file that only we can read."""
@@ -76,11 +78,13 @@ class PreparedInstance:
         if done.code != 0:
             raise failure(done, self.resolver, doing="checking its settings")
 
-    @staticmethod
-    def _command(executable: Path, *arguments: str | Path) -> Command:
-        # What belongs to the platform does not belong to a plugin.
-        env = {name: value for name, value in os.environ.items() if not name.startswith("IPAI_")}
-        return Command([str(executable), *map(str, arguments)], {**env, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"})
+    def _command(self, executable: Path, *arguments: str | Path) -> Command:
+        # A plugin gets its secrets in its settings, not in its environment, and none of the platform's or of the other
+        # side's; nor may our own Python reach into its environment.
+        hidden = {*self.resolver.used_variables, "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+        env = {name: value for name, value in os.environ.items() if name not in hidden and not name.startswith("IPAI_")}
+        argv = [str(executable), *map(str, arguments)]
+        return Command(argv, {**env, "NO_COLOR": "1"})
 
 
 @dataclass(frozen=True)

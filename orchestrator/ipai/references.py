@@ -52,9 +52,11 @@ class Resolver:
 
     Args:
         platform: values of `${ipai:NAME}`.
+        used_variables: filled with the names of the environment variables that were asked for.
     """
 
     platform: Mapping[str, str | int]
+    used_variables: set[str] = field(default_factory=set)
     _secrets: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -100,6 +102,7 @@ class Resolver:
                     f"{where} needs the environment variable {name}, which is not set.",
                     hint=f"Set it: export {name}=…",
                 )
+            self.used_variables.add(name)
             self._keep_secret(os.environ[name])
             return os.environ[name]
         if name not in self.platform:

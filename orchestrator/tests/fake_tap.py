@@ -60,7 +60,8 @@ def fail(how):
         time.sleep(3600)
 
 
-print(f"INFO the secret is {config.get('secret')}", file=sys.stderr)
+in_environment = os.environ.get("FAKE_SECRET")
+print(f"INFO the secret is {config.get('secret')} and in the environment {in_environment}", file=sys.stderr)
 for stream in selected:
     write(
         {

@@ -33,7 +33,7 @@ def test_a_run_moves_rows_and_keeps_state_metrics_and_logs(
     (report,) = platform.status(name, limit=5)
     assert report.run == result.run
     _, lines = platform.logs(name, run_id=None, side="tap", limit=None)
-    assert [line.message for line in lines] == ["INFO the secret is None"]
+    assert [line.message for line in lines] == ["INFO the secret is None and in the environment None"]
 
 
 def test_the_next_run_moves_only_what_is_new(
@@ -157,7 +157,7 @@ def test_secrets_are_taken_out_of_logs_and_records(
     name = declare({"secret": "${env:FAKE_SECRET}"})
     platform.run(name)
     _, lines = platform.logs(name, run_id=None, side=None, limit=None)
-    assert [line.message for line in lines] == ["INFO the secret is ***"]
+    assert [line.message for line in lines] == ["INFO the secret is *** and in the environment None"]
     with psycopg.connect(platform.url) as connection:
         dump = connection.execute("select string_agg(spec::text, ' ') from connectors.connector_instances").fetchone()
     assert "c4n4ry-value" not in str(dump)
