@@ -116,7 +116,7 @@ class Session:
                 skip = _ROW
         except GeneratorExit:
             self.connection.cancel_safe(timeout=5)
-            while pgconn.get_copy_data(0)[0] > 0:
+            while more and pgconn.get_copy_data(0)[0] > 0:
                 pass
             while pgconn.get_result() is not None:
                 pass
