@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from singer_kit.errors import ConfigurationError, ConnectionFailedError
 
@@ -43,13 +43,18 @@ def conninfo_from_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.split("+")[0] not in {"postgres", "postgresql"}:
         raise ConfigurationError("The database URL must look like postgresql://user:password@host:5432/database.")
+    unreadable = ConfigurationError(
+        "The database URL cannot be read: characters such as @ : / in the password must be percent-encoded."
+    )
     try:
-        urlsplit(url).port  # noqa: B018 - raises for a port that is no number
-        return make_conninfo(f"postgresql://{rest}")
-    except (ValueError, psycopg.ProgrammingError):
-        raise ConfigurationError(
-            "The database URL cannot be read: characters such as @ : / in the password must be percent-encoded."
-        ) from None
+        ports = str(conninfo_to_dict(f"postgresql://{rest}").get("port", ""))
+    except psycopg.ProgrammingError:
+        raise unreadable from None
+    # libpq ends a password at its first @ or / and takes the rest for host, port or database, which messages name.
+    place = re.sub(r"^[^@/]*@", "", rest).partition("?")[0]
+    if "@" in place or not all(port.isdigit() for port in ports.split(",") if port):
+        raise unreadable
+    return f"postgresql://{rest}"
 
 
 def connect(conninfo: str, *, application_name: str, autocommit: bool = False) -> Connection[TupleRow]:
