@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tap-odoo")
 
+# How the server writes values, whatever a role or the database has for defaults, and a connection pooler forgets.
+_FORMS = (
+    "select set_config('client_encoding', 'UTF8', {0}), set_config('timezone', 'UTC', {0}),"
+    " set_config('datestyle', 'ISO', {0}), set_config('intervalstyle', 'postgres', {0}),"
+    " set_config('bytea_output', 'hex', {0}), set_config('extra_float_digits', '1', {0})"
+)
 PAGE_ROWS = 2_000
 PAGE_BYTES = 1 << 20
 _HEADER = 19  # of a binary COPY: a signature, flags, and the length of an extension that does not exist
@@ -62,8 +68,7 @@ class Session:
         self.connection: Connection[TupleRow] = connect(conninfo, application_name=APPLICATION, autocommit=True)
         # The SDK does not say when a tap is done with.
         weakref.finalize(self, self.connection.close)
-        # JSON is UTF-8, whatever the database's own encoding is.
-        self.connection.execute("set client_encoding = 'UTF8'")
+        self.connection.execute(_FORMS.format("false"))
         self.started = read_clock(self.connection)
         self._snapshot: Snapshot | None = None
 
@@ -78,8 +83,9 @@ class Session:
             horizon = read_horizon(self.connection, self.started, guard=guard) if incremental else None
             self.connection.execute("begin isolation level repeatable read read only")
             # One statement may take as long as its reader does, and the session idles between streams.
-            for setting in ("statement_timeout", "idle_in_transaction_session_timeout", "jit"):
-                self.connection.execute(f"set local {setting} = 0" if setting != "jit" else "set local jit = off")
+            for setting in ("statement_timeout = 0", "idle_in_transaction_session_timeout = 0", "jit = off"):
+                self.connection.execute(f"set local {setting}")
+            self.connection.execute(_FORMS.format("true"))
             self._snapshot = Snapshot(read_clock(self.connection), horizon)
         return self._snapshot
 

@@ -6,6 +6,7 @@ import base64
 from decimal import Decimal
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 NASTY = 'a"b\\c\\\\d\n\r\t\b\f\v\x01\x1f\x7f \\n \\. é 漢 🪑 \u202e \u2028 </script>'
 LONG = Decimal("1234567890123456789012345678901234567890.1234567890")
@@ -129,6 +130,30 @@ def test_a_map_that_changes_nothing_gives_the_same_records(every_type) -> None:
     fast = every_type.sync(streams=["every_type"])
     slow = every_type.sync(streams=["every_type"], stream_maps={"every_type": {"id": "record['id']"}})
     assert slow.records("every_type") == fast.records("every_type")
+
+
+FORMS = {
+    "timezone": "Asia/Tokyo",
+    "datestyle": "German",
+    "intervalstyle": "iso_8601",
+    "bytea_output": "escape",
+    "extra_float_digits": "0",
+}
+
+
+def test_a_database_with_other_ways_to_write_values(every_type) -> None:
+    expected = every_type.sync(streams=["every_type"]).records("every_type")
+    for name, value in FORMS.items():
+        every_type.execute(f"alter database {conninfo_to_dict(every_type.url)['dbname']} set {name} = '{value}'")
+    assert every_type.sync(streams=["every_type"]).records("every_type") == expected
+
+
+def test_a_pooler_that_forgets_what_a_session_has_set(every_type) -> None:
+    expected = every_type.sync(streams=["every_type"]).records("every_type")
+    tap = every_type.tap(streams=["every_type"])
+    for name, value in FORMS.items():
+        tap.session.connection.execute(f"set {name} = '{value}'")
+    assert every_type.run(tap).records("every_type") == expected
 
 
 @pytest.mark.parametrize(
