@@ -47,6 +47,16 @@ where datid = (select oid from pg_catalog.pg_database where datname = current_da
   and (backend_type = 'client backend' or backend_type is null)
 order by xact_start nulls last
 """
+# On both, rows come from another server, whose transactions do not show here.
+_COPY = """
+select case
+    when pg_is_in_recovery() then 'the server is a standby'
+    when exists (
+        select from pg_catalog.pg_subscription
+        where subenabled and subdbid = (select oid from pg_catalog.pg_database where datname = current_database())
+    ) then 'the database is a subscriber of logical replication'
+end
+"""
 _PREPARED = "select min(prepared) from pg_catalog.pg_prepared_xacts where database = current_database()"
 
 
@@ -77,9 +87,9 @@ def read_horizon(connection: Connection[TupleRow], started: datetime, *, guard: 
     """
     if not guard:
         return _loose(started, "long_transaction_guard is off")
-    row = connection.execute("select pg_is_in_recovery()").fetchone()
+    row = connection.execute(_COPY).fetchone()
     if row and row[0]:
-        return _loose(started, "the server is a standby, which does not show the primary's transactions")
+        return _loose(started, f"{row[0]}, which does not show the transactions of the primary")
     settled = started + SETTLING - read_clock(connection)
     if settled > timedelta(0):
         time.sleep(settled.total_seconds())

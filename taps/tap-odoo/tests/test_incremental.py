@@ -202,6 +202,22 @@ def test_hidden_sessions_void_the_guard(odoo, connect, caplog) -> None:
         odoo.execute("drop owned by tap_odoo_reader; drop role tap_odoo_reader")
 
 
+def test_a_logical_replica_voids_the_guard(odoo, caplog) -> None:
+    odoo.moves("2024-01-01")
+    odoo.execute("create subscription tap_odoo connection 'host=127.0.0.1 port=1 dbname=nowhere' publication p"
+                 " with (connect = false, slot_name = 'tap_odoo')")  # fmt: skip
+    assert "exact" not in sync(odoo).bookmark(STREAM)  # it writes nothing yet
+    odoo.execute("alter subscription tap_odoo enable")
+    try:
+        with caplog.at_level(logging.WARNING):
+            assert sync(odoo).bookmark(STREAM)["exact"] is False
+        assert "subscriber" in caplog.text
+    finally:
+        odoo.execute("alter subscription tap_odoo disable")
+        odoo.execute("alter subscription tap_odoo set (slot_name = none)")
+        odoo.execute("drop subscription tap_odoo")
+
+
 def test_tables_whose_key_is_no_integer(odoo) -> None:
     odoo.execute("create table x_document (code text primary key, write_date timestamptz, create_date timestamp)")
     odoo.execute(
