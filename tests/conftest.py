@@ -331,9 +331,23 @@ def compare(lake: Lake) -> Comparison:
 
 
 @pytest.fixture
-def plugin() -> Callable[[str], str]:
-    """The path of a plugin's command in this environment."""
-    return lambda name: str(BIN / name)
+def plugin_path() -> str:
+    """A PATH that begins with this environment's commands."""
+    return f"{BIN}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.fixture
+def create_connection() -> Iterator[Callable[[str], psycopg.Connection]]:
+    """Open further sessions, each in a transaction as soon as it is used."""
+    opened: list[psycopg.Connection] = []
+
+    def create(url: str) -> psycopg.Connection:
+        opened.append(psycopg.connect(url))
+        return opened[-1]
+
+    yield create
+    for connection in opened:
+        connection.close()
 
 
 @pytest.fixture
