@@ -37,14 +37,14 @@ PREPARED_AGE = timedelta(hours=1)
 WARN_AFTER = timedelta(minutes=10)
 
 # A session that is hidden from us shows neither its state nor its transaction; the server's own workers are hidden
-# too but have no user and write no rows of Odoo's.
+# too but have no user and write no rows of Odoo's. Background workers count: some run jobs that write.
 _ACTIVITY = """
 select pid, coalesce(application_name, ''), xact_start,
        usesysid is not null and (query = '<insufficient privilege>' or state = 'disabled')
 from pg_catalog.pg_stat_activity
 where datid = (select oid from pg_catalog.pg_database where datname = current_database())
   and pid <> pg_backend_pid()
-  and (backend_type = 'client backend' or backend_type is null)
+  and coalesce(backend_type, '') not in ('autovacuum worker', 'parallel worker', 'walsender')
 order by xact_start nulls last
 """
 # On both, rows come from another server, whose transactions do not show here.

@@ -24,6 +24,7 @@ from tap_odoo.sources import DATED_BY
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from psycopg import sql
     from singer_sdk.helpers.types import Context, Record
@@ -210,7 +211,7 @@ class OdooStream(Stream):
             raise AssertionError
         start = bookmark.value
         if start is None:
-            start = parse_instant(self.config["start_date"]) if self.config.get("start_date") else None
+            start = self._start_date()
         else:
             lookback = self.config.get("lookback_seconds")
             if lookback is None:
@@ -231,6 +232,15 @@ class OdooStream(Stream):
             format_instant(end),
         )
         return None if start is not None and start >= end else Window(start, end, exact=horizon.exact)
+
+    def _start_date(self) -> datetime | None:
+        text = self.config.get("start_date")
+        try:
+            return parse_instant(text) if text else None
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Setting start_date is {text!r}: {error}. Next: write it like 2024-01-31T00:00:00Z."
+            ) from None
 
     def _dating_column(self) -> str:
         key = self.replication_key

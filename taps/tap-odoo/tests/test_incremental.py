@@ -229,6 +229,14 @@ def test_tables_whose_key_is_no_integer(odoo) -> None:
     assert odoo.sync(streams=["x_document"], state=messages.state).records("x_document") == []
 
 
+def test_a_broken_start_date(odoo) -> None:
+    from singer_kit.errors import ConfigurationError
+
+    odoo.moves("2024-01-01")
+    with pytest.raises(ConfigurationError, match="Setting start_date is '2024-13-01'"):
+        sync(odoo, start_date="2024-13-01")
+
+
 @pytest.mark.parametrize("value", ["yesterday", 7, {"a": 1}])
 def test_a_broken_bookmark(odoo, value) -> None:
     from singer_kit.errors import ConfigurationError
