@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,9 +22,11 @@ from ipai import errors
 from ipai.errors import IpaiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import FrameType
 
 _INTERRUPTED = 130
+_TERMINATED = 143
 
 
 def _kinds() -> list[type[IpaiError]]:
@@ -35,7 +40,8 @@ EXIT_CODES = "\n".join(
         *(f"  {kind.exit_code:<4} {(kind.__doc__ or '').strip().rstrip('.')}" for kind in _kinds()[:1]),
         "  2    the command line is wrong",
         *(f"  {kind.exit_code:<4} {(kind.__doc__ or '').strip().rstrip('.')}" for kind in _kinds()[1:]),
-        f"  {_INTERRUPTED}  interrupted",
+        f"  {_INTERRUPTED}  interrupted (Ctrl-C)",
+        f"  {_TERMINATED}  terminated (SIGTERM)",
     ]
 )
 
@@ -100,12 +106,34 @@ def status_text(status: str) -> Text:
     return Text(status, style=colours.get(status, ""))
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM. Like Ctrl-C it ends what is under way in order: both plugins end, the run is recorded as cancelled."""
+
+
+@contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """Without this SIGTERM would end us on the spot and leave a tap and a target behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        raise Terminated("SIGTERM")
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class ErrorReporting(click.Group):
     """Turns an `IpaiError` into its text, its next step and its exit code; with --json into a JSON document."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            with _terminated_in_order():
+                return super().invoke(context)
         except IpaiError as error:
             if "--json" in sys.argv:
                 document: dict[str, Any] = {"code": error.code, "message": str(error), "hint": error.hint}
@@ -117,6 +145,9 @@ class ErrorReporting(click.Group):
                 if error.hint:
                     out.print(Text("Next:  ", style="bold") + Text(error.hint))
             context.exit(error.exit_code)
+        except Terminated:
+            click.echo("Terminated.", err=True)
+            context.exit(_TERMINATED)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             context.exit(_INTERRUPTED)
