@@ -33,7 +33,7 @@ _DATE = r"\d{4,6}-\d\d-\d\d"
 _ZONE = r"(?:Z|z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)"
 _TIME = r"\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?"
 # Of Postgres' words only this one is a value; `now` and `today` are taken for something else each day.
-_INFINITE = {"infinity", "-infinity"}
+_INFINITE = ("infinity", "-infinity")
 _IS_DATE = re.compile(rf"({_DATE})(?:[Tt ]00:00(?::00(?:\.0+)?)?(?:Z|z|[+-]00:?00)?)?", re.ASCII)
 _IS_TIMESTAMP = re.compile(rf"{_DATE}(?:[Tt ]{_TIME} ?{_ZONE}?)?", re.ASCII)
 _IS_TIME = re.compile(rf"({_TIME})(?:Z|z|[+-]00(?::?00)?)?", re.ASCII)
@@ -75,7 +75,7 @@ def text(value: Any) -> str:
 
 
 def sanitized_text(value: Any) -> str:
-    return text(_FORBIDDEN.sub("\ufffd", value) if type(value) is str else value)
+    return text(_cleaned(value))
 
 
 def escaped(value: str) -> str:

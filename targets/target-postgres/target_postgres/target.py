@@ -9,7 +9,7 @@ import uuid
 from contextlib import nullcontext
 from dataclasses import dataclass
 from gzip import open as open_gzip
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk.exceptions import StreamMapConfigError
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchFileFormat, StorageTarget
@@ -29,7 +29,7 @@ from target_postgres.reading import LineReader
 from target_postgres.sink import PostgresSink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.mapper import StreamMap
@@ -167,6 +167,8 @@ class TargetPostgres(CleanErrors, Target):
             raise DataError(f"Line {line} is a SCHEMA without a stream's name or without a schema.")
         if not isinstance(schema.get("properties"), dict):
             raise DataError(f"Line {line}: the SCHEMA of stream {stream!r} has no properties.")
+        if not isinstance(keys, list | None) or not all(isinstance(key, str) for key in keys or ()):
+            raise DataError(f"Line {line}: key_properties of stream {stream!r} are no list of names.")
         if self._schemas.get(stream) == (schema, keys, bookmark):
             return
         remembered = (copy.deepcopy(schema), keys, bookmark)
@@ -232,7 +234,10 @@ class TargetPostgres(CleanErrors, Target):
         line = self._reader.line_number
         if not isinstance(stream, str) or not isinstance(manifest, list):
             raise DataError(f"Line {line} is a BATCH without a stream's name or a manifest.")
-        encoding = BaseBatchFileEncoding.from_dict(message_dict.get("encoding") or {})
+        try:
+            encoding = BaseBatchFileEncoding.from_dict(message_dict.get("encoding") or {})
+        except TypeError:
+            raise DataError(f"Line {line}: the BATCH of stream {stream!r} has no encoding that can be read.") from None
         if encoding.format != BatchFileFormat.JSONL or encoding.compression not in {None, "gzip", "none"}:
             raise DataError(
                 f"Line {line}: BATCH files of stream {stream!r} are {encoding.format} with "
@@ -240,25 +245,23 @@ class TargetPostgres(CleanErrors, Target):
                 "jsonl, plain or gzip, is supported. Next: change the tap's batch_config."
             )
         for url in manifest:
-            head, tail = StorageTarget.split_url(url)
-            with (
-                StorageTarget.from_url(head).open(tail, mode="rb") as file,
-                open_gzip(file) if encoding.compression == "gzip" else nullcontext(file) as opened,
-            ):
-                self._load_file(stream, opened, tail)
+            self._load_file(stream, url, compressed=encoding.compression == "gzip")
         self._tick()
 
-    def _load_file(self, stream: str, file: IO[bytes] | Any, name: str) -> None:
-        for number, raw in enumerate(file, 1):
+    def _load_file(self, stream: str, url: Any, *, compressed: bool) -> None:
+        at = f"line {self._reader.line_number}, BATCH file {shorten(url)}"
+        for number, raw in enumerate(_batch_lines(stream, url, at, compressed=compressed), 1):
             if raw.isspace():
                 continue
-            where = f"line {self._reader.line_number}, BATCH file {name!r} line {number}"
+            where = f"{at} line {number}"
             try:
                 record = deserialize_json(raw)
             except ValueError:
+                record = None
+            if not isinstance(record, dict):
                 raise DataError(
-                    f"Stream {stream!r}, {where}: not JSON: {shorten(raw[:200].decode(errors='replace'))}."
-                ) from None
+                    f"Stream {stream!r}, {where}: not a JSON object: {shorten(raw[:200].decode(errors='replace'))}."
+                )
             self._process_record(stream, record, {}, len(raw), where)
             self._reader.check_interrupted()
 
@@ -268,9 +271,7 @@ class TargetPostgres(CleanErrors, Target):
         _ = self.database.connection
 
     def process_endofpipe(self) -> None:
-        """The clean end of the input: everything is committed, deletes included, and the last STATE "
-        "acknowledged.
-        """
+        """The clean end of the input: everything is committed, deletes included, and the last STATE acknowledged."""
         try:
             sinks = [*self._retired, *cast("Sequence[PostgresSink]", self._sinks_active.values())]
             self._loader.finish(self._conclude, sinks)
@@ -315,6 +316,21 @@ class TargetPostgres(CleanErrors, Target):
             self._reported_at = now
             for sink in cast("Sequence[PostgresSink]", self._sinks_active.values()):
                 sink.report()
+
+
+def _batch_lines(stream: str, url: Any, at: str, *, compressed: bool) -> Iterator[bytes]:
+    try:
+        head, tail = StorageTarget.split_url(url)
+        with (
+            StorageTarget.from_url(head).open(tail, mode="rb") as file,
+            open_gzip(file) if compressed else nullcontext(file) as opened,
+        ):
+            yield from opened
+    except Exception as error:  # each kind of storage has its own
+        raise DataError(
+            f"Stream {stream!r}, {at} cannot be read: {error}. "
+            "Next: see that the target reaches the place that the tap's batch_config names."
+        ) from error
 
 
 def _write_line(state: bytes) -> None:

@@ -95,6 +95,26 @@ REFUSED = {
     "empty property name": (b'{"type":"SCHEMA","stream":"u","schema":{"properties":{"":{}}}}\n', ["'u'"]),
     "NUL in a property name": (b'{"type":"SCHEMA","stream":"u","schema":{"properties":{"a\\u0000":{}}}}\n', ["'u'"]),
     "version is text": (b'{"type":"ACTIVATE_VERSION","stream":"t","version":"x"}\n', ["Line 2", "version"]),
+    "key properties are text": (
+        b'{"type":"SCHEMA","stream":"u","key_properties":"id","schema":{"properties":{"id":{}}}}\n',
+        ["Line 2", "'u'", "key_properties"],
+    ),
+    "key property is an object": (
+        b'{"type":"SCHEMA","stream":"u","key_properties":[{}],"schema":{"properties":{"id":{}}}}\n',
+        ["Line 2", "'u'", "key_properties"],
+    ),
+    "batch with a word for an encoding": (
+        b'{"type":"BATCH","stream":"t","encoding":"jsonl","manifest":[]}\n',
+        ["Line 2", "'t'", "encoding"],
+    ),
+    "batch of a number": (
+        b'{"type":"BATCH","stream":"t","encoding":{"format":"jsonl"},"manifest":[3]}\n',
+        ["line 2", "'t'", "cannot be read"],
+    ),
+    "batch of a file that is not there": (
+        b'{"type":"BATCH","stream":"t","encoding":{"format":"jsonl"},"manifest":["file:///nowhere/x.jsonl"]}\n',
+        ["line 2", "'t'", "nowhere/x.jsonl", "Next:"],
+    ),
     "batch of avro": (
         b'{"type":"BATCH","stream":"t","encoding":{"format":"avro"},"manifest":[]}\n',
         ["Line 2", "'t'"],
@@ -158,8 +178,22 @@ def test_batch_files(warehouse, tmp_path, compression):
     assert warehouse.rows("select id, v::text from bronze.t order by id") == [(n, str(2 * n)) for n in range(5)]
 
 
-def test_a_broken_batch_file_names_file_and_line(warehouse, tmp_path):
+@pytest.mark.parametrize("broken", ["broken", "[1]"])
+def test_a_broken_batch_file_names_file_and_line(warehouse, tmp_path, broken):
     path = tmp_path / "batch.jsonl"
-    path.write_text('{"id":1}\nbroken\n')
+    path.write_text(f'{{"id":1}}\n{broken}\n')
     message = {"type": "BATCH", "stream": "t", "encoding": {"format": "jsonl"}, "manifest": [path.as_uri()]}
     warehouse.fails([SCHEMA, message], "'t'", "batch.jsonl", "line 2")
+
+
+def test_a_batch_file_that_was_cut_off(warehouse, tmp_path):
+    path = tmp_path / "batch.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"id":1}\n' * 1000)[:-10])
+    message = {
+        "type": "BATCH",
+        "stream": "t",
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "manifest": [path.as_uri()],
+    }
+    warehouse.fails([SCHEMA, message, {"type": "STATE", "value": 1}], "'t'", "batch.jsonl.gz", "cannot be read")
+    assert warehouse.rows("select id from bronze.t") == []
