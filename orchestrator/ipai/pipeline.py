@@ -127,7 +127,7 @@ class Pipeline:
         read_end, write_end = os.pipe()
         held: int | None = write_end
         ended: list[Side] = []
-        give_up_at: float | None = None
+        give_up_at = float("inf")
         try:
             try:
                 self._start("target", self.target, stdin=read_end, stdout=subprocess.PIPE)
@@ -135,7 +135,7 @@ class Pipeline:
             finally:
                 os.close(read_end)  # so that the tap's write fails once the target is gone
             open_pipes = self._watch()
-            while open_pipes and (give_up_at is None or time.monotonic() < give_up_at):
+            while (open_pipes or len(ended) < len(self._processes)) and time.monotonic() < give_up_at:
                 self._signal_what_is_due()
                 event = self._next()
                 if isinstance(event, _Closed):
@@ -156,8 +156,8 @@ class Pipeline:
                             ended.insert(0, "target")
                 else:
                     yield event
-                if give_up_at is None and len(ended) == len(self._processes):
-                    # A grandchild may hold a pipe open for ever; it is not waited for.
+                if len(ended) == len(self._processes) and not isinstance(event, Quiet):
+                    # What they said last is still coming in. A grandchild may hold a pipe open for ever, though.
                     give_up_at = time.monotonic() + 2.0
             tap, target = self._exit("tap"), self._exit("target")
             yield Finished(tap, target, self._cause(tap, target, ended[0]))

@@ -123,6 +123,18 @@ def test_a_flood_of_log_lines_does_not_block_anything() -> None:
     assert finished.cause is None
 
 
+def test_a_slow_listener_still_hears_the_last_words() -> None:
+    texts = []
+    for event in Pipeline(
+        python("import sys\nfor n in range(30_000): print(n, file=sys.stderr)"), python(READ_ALL)
+    ).events():
+        if isinstance(event, Said):
+            texts.append(event.text)
+            if event.text == "0":
+                time.sleep(3)  # longer than silence is listened to after both have ended
+    assert texts[-1] == "29999"
+
+
 def test_a_grandchild_that_keeps_a_pipe_open_is_not_waited_for() -> None:
     started = time.monotonic()
     _, finished = play("import subprocess; subprocess.Popen(['sleep', '20'], stdout=subprocess.DEVNULL)", READ_ALL)
