@@ -220,7 +220,7 @@ def test_sanitized(warehouse):
     ]
     messages[0] = json.dumps({**json.loads(messages[0]), "bookmark_properties": ["id", "v"]})
     warehouse.load(messages, sanitize_null_text_characters=True)
-    assert warehouse.rows("select v, _sdc_cursor from bronze.t") == [("a�b�c", '[1,"a�b�c"]')]
+    assert warehouse.rows("select v, _sdc_cursor from bronze.t") == [("a�b�c", '[0,"a�b�c"]')]
     assert warehouse.rows("select v from bronze.u") == [({"a�": ["�"]},)]
 
 
