@@ -82,7 +82,9 @@ def connect(conninfo: str, *, application_name: str, autocommit: bool = False) -
 
 def explain(error: psycopg.Error, parameters: dict[str, Any]) -> str:
     """Say in one line why a connection failed and what to do, without secrets."""
-    reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
+    # Indented lines are advice of libpq's own.
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith((" ", "\t"))]
+    reason = lines[-1] if lines else type(error).__name__
     reason = reason.rsplit("FATAL:", 1)[-1].strip()
     advice = next((text for fragment, text in _ADVICE if fragment in str(error)), "check the connection settings")
     where = (

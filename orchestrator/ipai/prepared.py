@@ -95,10 +95,13 @@ class _Call(Exit):
 
 
 def _call(side: Side, command: Command) -> _Call:
-    done = subprocess.run(
-        list(command.argv), env=dict(command.env), capture_output=True, text=True, check=False,
-        stdin=subprocess.DEVNULL, errors="replace",
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            list(command.argv), env=dict(command.env), capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL, errors="replace",
+        )  # fmt: skip
+    except OSError as error:
+        raise PluginError(f"A plugin cannot be started: {error}") from None
     return _Call(side, done.returncode, tuple(done.stderr.splitlines()[-_TAIL_LINES:]), done.stdout)
 
 

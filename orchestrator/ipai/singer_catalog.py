@@ -32,6 +32,12 @@ def parse_catalog(text: str) -> Catalog:
         raise SpecError(f"no Singer catalog but {start!r}") from None
     if not isinstance(catalog, dict) or not isinstance(catalog.get("streams"), list):
         raise SpecError("JSON without a list of streams, so no Singer catalog")
+    for entry in catalog["streams"]:
+        if not isinstance(entry, dict) or not isinstance(entry.get("stream") or entry.get("tap_stream_id"), str):
+            raise SpecError("JSON with a stream that has no name, so no Singer catalog")
+        # Some taps write null where they have nothing to say.
+        for key, nothing in (("metadata", []), ("schema", {})):
+            entry[key] = entry.get(key) or nothing
     return catalog
 
 

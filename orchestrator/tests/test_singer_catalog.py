@@ -61,10 +61,15 @@ def test_what_is_not_there_is_refused(rule: StreamRule) -> None:
         select(catalog(a=True), [rule])
 
 
-@pytest.mark.parametrize("text", ["hello", "[]", '{"no": 1}', ""])
+@pytest.mark.parametrize("text", ["hello", "[]", '{"no": 1}', "", '{"streams": [1]}', '{"streams": [{}]}'])
 def test_what_is_no_catalog_is_refused(text: str) -> None:
     with pytest.raises(SpecError, match="no Singer catalog"):
         parse_catalog(text)
+
+
+def test_null_is_nothing() -> None:
+    parsed = parse_catalog('{"streams": [{"stream": "a", "metadata": null, "schema": null}]}')
+    assert selected_streams(select(parsed, [])) == ["a"]
 
 
 def test_a_catalog_that_cannot_be_used_says_why() -> None:

@@ -51,7 +51,8 @@ class ControlPlane:
         try:
             self._connection = psycopg.connect(url, autocommit=True, connect_timeout=15, application_name="ipai")
         except psycopg.Error as error:
-            reason = str(error).strip().splitlines()[-1]
+            # Indented lines are advice of libpq's own.
+            reason = [line for line in str(error).splitlines() if line and not line.startswith((" ", "\t"))][-1]
             raise DatabaseError(
                 f"Cannot reach the control plane's database: {reason}",
                 hint="Check --database or IPAI_DATABASE_URL; without either, an embedded Postgres is used.",
