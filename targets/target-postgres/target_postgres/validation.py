@@ -19,7 +19,7 @@ class Validator:
         self._schema = schema
         try:
             self._check = fastjsonschema.compile(
-                schema,
+                _without_draft_4(schema),
                 # A schema is data: it must not make the target fetch addresses.
                 handlers={"http": _refuse, "https": _refuse, "file": _refuse, "ftp": _refuse},
                 use_default=False,  # a record is loaded as it is
@@ -46,6 +46,19 @@ class Validator:
             field = ".".join(str(part) for part in error.path[1:])
             reason = str(error.message).replace(str(error.name), "value", 1)
             raise DataError(f"field {field!r}: {reason[:200]}; it is {shorten(error.value)}") from None
+
+
+def _without_draft_4(schema: Any) -> Any:
+    """Up to draft 4 `exclusiveMaximum` was a boolean beside `maximum`; a newer reader would take true for 1."""
+    if isinstance(schema, list):
+        return [_without_draft_4(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: _without_draft_4(item) for name, item in schema.items()}
+    for limit, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if isinstance(made.get(exclusive), bool) and made.pop(exclusive) and limit in made:
+            made[exclusive] = made.pop(limit)
+    return made
 
 
 def _names(declared: Any) -> list[str]:

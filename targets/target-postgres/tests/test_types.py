@@ -146,6 +146,16 @@ def test_nan_is_kept(warehouse):
     assert warehouse.rows("select v::text from bronze.t") == [("NaN",), ("NaN",)]
 
 
+def test_limits_in_the_words_of_draft_4(warehouse):
+    """Taps from before the SDK say `exclusiveMaximum: true` beside a maximum."""
+    limits = {"type": "number", "minimum": -10, "exclusiveMinimum": True, "maximum": 10, "exclusiveMaximum": False}
+    nested = {"type": "array", "items": limits}
+    warehouse.load(stream(limits, "0.13", "-9.99", "10"))
+    assert warehouse.rows("select v from bronze.t order by id") == [(Decimal("0.13"),), (Decimal("-9.99"),), (10,)]
+    for definition, value in ((limits, "-10"), (limits, "10.01"), (nested, "[-10]")):
+        warehouse.fails(stream(definition, value, name="refused"), "'refused', line 2", "value must be")
+
+
 def test_special_numbers_within_arrays_and_objects(warehouse):
     numbers = {"type": ["null", "array"], "items": {"type": ["null", "number"]}}
     nested = {"type": "object", "properties": {"n": {"type": "array", "items": numbers}}}
