@@ -16,10 +16,10 @@ from ipai.pipeline import Acknowledged, Finished, Pipeline, Said
 from ipai.plugin_logs import Meter, is_metric, parse_metric
 from ipai.prepared import PreparedInstance, prepare
 from ipai.references import Resolver
-from ipai.singer_catalog import select, selected_streams
+from ipai.singer_catalog import select, selected_bookmarks, selected_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from ipai.control_plane import ControlPlane, Run, StreamMetrics
@@ -96,16 +96,17 @@ def execute(
 def _sync(ready: PreparedInstance, recorder: _Recorder, streams: Sequence[str] | None, *, full_refresh: bool) -> None:
     arguments: list[str | Path] = []
     chosen = list(streams or ())
+    bookmarked = set(chosen)
     if ready.source.plugin.discover:
         recorder.observer.phase("discovering streams")
         catalog = select(ready.discover(), ready.instance.streams, streams)
-        chosen = selected_streams(catalog)
+        chosen, bookmarked = selected_streams(catalog), selected_bookmarks(catalog)
         arguments += [ready.source.plugin.catalog_option, ready.write("catalog.json", catalog)]
     stored = recorder.control_plane.claim_state(recorder.run)
-    start = bookmarks.without(stored, chosen or None) if full_refresh else stored
+    start = bookmarks.without(stored, bookmarked or None) if full_refresh else stored
     if start:
         arguments += ["--state", ready.write("state.json", start)]
-    recorder.start_with(stored, only=chosen if streams else None)
+    recorder.start_with(stored, only=bookmarked if streams else None)
     recorder.observer.phase(f"syncing {len(chosen) or 'all'} streams")
     pipeline = Pipeline(ready.tap_command(*arguments), ready.target_command())
     try:
@@ -132,12 +133,12 @@ class _Recorder:
     resolver: Resolver = field(default_factory=lambda: Resolver({}))
     meter: Meter = field(default_factory=Meter)
     _stored: Mapping[str, Any] = field(default_factory=dict)
-    _only: Sequence[str] | None = None
+    _only: Collection[str] | None = None
     _lines: list[LogLine] = field(default_factory=list)
     _line_count: int = 0
     _flushed_at: float = field(default_factory=time.monotonic)
 
-    def start_with(self, stored: Mapping[str, Any], only: Sequence[str] | None) -> None:
+    def start_with(self, stored: Mapping[str, Any], only: Collection[str] | None) -> None:
         self._stored, self._only = stored, only
 
     def said(self, side: str, text: str) -> None:

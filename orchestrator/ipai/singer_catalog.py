@@ -71,6 +71,19 @@ def selected_streams(catalog: Catalog) -> list[str]:
     return [stream_name(entry) for entry in catalog["streams"] if _is_selected(entry)]
 
 
+def selected_bookmarks(catalog: Catalog) -> set[str]:
+    """The names under which bookmarks of those streams may stand: `stream`, and `tap_stream_id` if it differs."""
+    return {name for entry in catalog["streams"] if _is_selected(entry) for name in _names(entry)}
+
+
+def _names(entry: Entry) -> set[str]:
+    return {stream_name(entry), str(entry.get("tap_stream_id") or stream_name(entry))}
+
+
+def _matches(entry: Entry, pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in _names(entry))
+
+
 def select(catalog: Catalog, rules: Sequence[StreamRule], only: Collection[str] | None = None) -> Catalog:
     """A copy of the catalog with the streams of an instance selected.
 
@@ -85,7 +98,7 @@ def select(catalog: Catalog, rules: Sequence[StreamRule], only: Collection[str] 
     chosen = copy.deepcopy(catalog)
     names = [stream_name(entry) for entry in chosen["streams"]]
     for wanted in [*(rule.pattern for rule in rules), *(only or ())]:
-        if not any(fnmatchcase(name, wanted) for name in names):
+        if not any(_matches(entry, wanted) for entry in chosen["streams"]):
             near = difflib.get_close_matches(wanted, names, n=3)
             raise SpecError(
                 f"The source has no stream {wanted!r}.",
@@ -93,10 +106,9 @@ def select(catalog: Catalog, rules: Sequence[StreamRule], only: Collection[str] 
             )
     everything = not rules and not any(_is_selected(entry) for entry in chosen["streams"])
     for entry in chosen["streams"]:
-        name = stream_name(entry)
-        matching = [rule for rule in rules if fnmatchcase(name, rule.pattern)]
+        matching = [rule for rule in rules if _matches(entry, rule.pattern)]
         by_rule = bool(matching) if rules else everything or _is_selected(entry)
-        _set_selected(entry, any(fnmatchcase(name, each) for each in only) if only else by_rule)
+        _set_selected(entry, any(_matches(entry, each) for each in only) if only else by_rule)
         for rule in matching:
             _apply(entry, rule)
     return chosen

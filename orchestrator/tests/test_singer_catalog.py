@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ipai.errors import SpecError
-from ipai.singer_catalog import catalog_problems, parse_catalog, select, selected_streams
+from ipai.singer_catalog import catalog_problems, parse_catalog, select, selected_bookmarks, selected_streams
 from ipai.specs import StreamRule
 
 
@@ -65,6 +65,15 @@ def test_what_is_not_there_is_refused(rule: StreamRule) -> None:
 def test_what_is_no_catalog_is_refused(text: str) -> None:
     with pytest.raises(SpecError, match="no Singer catalog"):
         parse_catalog(text)
+
+
+@pytest.mark.parametrize("pattern", ["orders", "public-orders", "public-*"])
+def test_a_stream_of_two_names_answers_to_both(pattern: str) -> None:
+    """Older taps say stream `orders` in the catalog, and the tap_stream_id in messages and bookmarks."""
+    found = parse_catalog('{"streams": [{"stream": "orders", "tap_stream_id": "public-orders", "schema": {}}]}')
+    for chosen in (select(found, [StreamRule(pattern)]), select(found, [], [pattern])):
+        assert selected_streams(chosen) == ["orders"]
+        assert selected_bookmarks(chosen) == {"orders", "public-orders"}
 
 
 def test_null_is_nothing() -> None:
