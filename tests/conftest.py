@@ -268,11 +268,19 @@ class Lake:
         streams: Sequence[Any] = ("*",),
         tap: dict[str, Any] | None = None,
         destination: dict[str, Any] | None = None,
+        instance: dict[str, Any] | None = None,
     ) -> Path:
-        """Write the connectors and the instance as YAML; return their folder."""
+        """Write the connectors and the instance as YAML; return their folder.
+
+        Args:
+            streams: what to sync.
+            tap: settings of tap-odoo besides the place of the source.
+            destination: settings of the destination.
+            instance: another instance than the one of odoo into Bronze.
+        """
         catalogs = self.folder / "catalogs"
         config = {**self.source.tap_config(), "db_password": "${env:SOURCE_PASSWORD}", **(tap or {})}
-        instance = {
+        instance = instance or {
             "kind": "instance", "name": INSTANCE, "streams": list(streams),
             "source": {"connector": "odoo", "config": config},
             "destination": {"connector": "postgres", "config": destination or {}},
