@@ -82,14 +82,16 @@ class LocalPostgres:
         return self.url()
 
     def is_running(self) -> bool:
-        """Whether the server answers."""
-        if not self._file("data/postmaster.pid").exists():
-            return False
+        """Whether the server lives and answers."""
         try:
-            port = int(self._file("port").read_text())
+            lines = self._file("data/postmaster.pid").read_text().splitlines()
+            pid, port = int(lines[0]), int(lines[3])
+            os.kill(pid, 0)
             with socket.create_connection((_HOST, port), timeout=5):
                 return True
-        except (OSError, ValueError):
+        except PermissionError:
+            return True  # it lives, as another account
+        except (OSError, ValueError, IndexError):
             return False
 
     def stop(self) -> bool:

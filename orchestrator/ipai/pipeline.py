@@ -18,6 +18,7 @@ import subprocess
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -118,6 +119,7 @@ class Pipeline:
     )
     _signal_at: dict[Side, float] = field(default_factory=dict, init=False)
     _terminated: set[Side] = field(default_factory=set, init=False)
+    _guard: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def events(self) -> Generator[Event, None, None]:
         """Start both processes and yield what happens; `Finished` comes last.
@@ -134,6 +136,7 @@ class Pipeline:
                 self._start("tap", self.tap, stdin=subprocess.DEVNULL, stdout=write_end)
             finally:
                 os.close(read_end)  # so that the tap's write fails once the target is gone
+            self._guard = self._start_guard()
             open_pipes = self._watch()
             while (open_pipes or len(ended) < len(self._processes)) and time.monotonic() < give_up_at:
                 self._signal_what_is_due()
@@ -169,6 +172,14 @@ class Pipeline:
         self._processes[side] = subprocess.Popen(
             list(command.argv), env=dict(command.env), stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
             start_new_session=True,
+        )  # fmt: skip
+
+    def _start_guard(self) -> subprocess.Popen[bytes]:
+        """Should we be killed ourselves, its input ends and it kills both sides, the target first."""
+        groups = [f"-{process.pid}" for process in self._processes.values()]
+        return subprocess.Popen(
+            ["/bin/sh", "-c", 'read _; kill -s KILL -- "$@" 2>/dev/null', "guard", *groups],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
 
     def _watch(self) -> int:
@@ -215,19 +226,16 @@ class Pipeline:
             process = self._processes[side]
             if time.monotonic() < moment or process.poll() is not None:
                 continue
-            if side in self._terminated:
-                process.kill()
-            else:
-                self._terminated.add(side)
-                process.terminate()
+            _signal(process, signal.SIGKILL if side in self._terminated else signal.SIGTERM)
+            self._terminated.add(side)
             self._signal_at[side] = time.monotonic() + self.grace
 
     def _cause(self, tap: Exit, target: Exit, first: Side) -> Exit | None:
         """Who failed; when both did, who did first, since the other one only followed."""
         tap_failed = tap.code != 0 and "tap" not in self._terminated
         target_failed = target.code != 0 and "target" not in self._terminated
-        # A target that is gone while its tap still writes has failed, whatever its exit code says.
-        target_failed |= first == "target" and (tap.code != 0 or "tap" in self._terminated)
+        # The end of the input comes after the tap's, so a target that went first has not read everything.
+        target_failed |= first == "target"
         if tap_failed and target_failed:
             return target if first == "target" or tap.by_broken_pipe else tap
         if tap_failed:
@@ -236,16 +244,29 @@ class Pipeline:
 
     def _end(self, held: int | None) -> None:
         """Leave no process behind: the tap first, then the target, which commits what it may."""
-        for process in reversed(self._processes.values()):
-            if process.poll() is not None:
-                continue
-            process.terminate()
-            try:
-                process.wait(self.grace)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        _close(held)
+        try:
+            for process in reversed(self._processes.values()):
+                if process.poll() is None:
+                    _signal(process, signal.SIGTERM)
+                    try:
+                        process.wait(self.grace)
+                    except subprocess.TimeoutExpired:
+                        _signal(process, signal.SIGKILL)
+                        process.wait()
+        finally:
+            # Also when a second Ctrl-C came meanwhile: a target must not take our end for the end of its input.
+            for process in self._processes.values():
+                _signal(process, signal.SIGKILL)
+            if self._guard is not None:
+                self._guard.kill()
+                self._guard.communicate()
+            _close(held)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Signal a process and whatever it started: each of ours leads a group of its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def _lines(pipe: IO[bytes], longest: int | None = _LONGEST_LINE) -> Iterator[str]:

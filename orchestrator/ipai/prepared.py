@@ -66,7 +66,8 @@ class PreparedInstance:
         try:
             return parse_catalog(done.stdout)
         except SpecError as error:
-            raise PluginError(f"The tap's --discover printed {error}.", hint="Is this a Singer tap?") from None
+            printed = self.resolver.redact(str(error))
+            raise PluginError(f"The tap's --discover printed {printed}.", hint="Is this a Singer tap?") from None
 
     def accept_nothing(self) -> None:
         """Give the target an empty input: it must accept its settings.

@@ -10,6 +10,7 @@ A setting that is nothing but one reference gets its value with its type (a port
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -110,5 +111,7 @@ class Resolver:
         return self.platform[name]
 
     def _keep_secret(self, value: str) -> None:
-        if len(value) >= _SHORTEST_SECRET:
-            self._secrets.add(value)
+        # As it is, line by line as logs have it (a PEM key), and as it looks inside JSON.
+        for form in (value, *value.splitlines(), json.dumps(value)[1:-1]):
+            if len(form) >= _SHORTEST_SECRET:
+                self._secrets.add(form)

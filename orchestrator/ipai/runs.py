@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ipai import bookmarks
 from ipai.control_plane import LogLine
-from ipai.errors import IpaiError, PluginError
+from ipai.errors import DatabaseError, IpaiError, PluginError, SpecError
 from ipai.failures import PluginFailedError, pipeline_failure
 from ipai.pipeline import Acknowledged, Finished, Pipeline, Said
 from ipai.plugin_logs import Meter, is_metric, parse_metric
@@ -88,7 +88,8 @@ def execute(
                 recorder.resolver = ready.resolver
                 _sync(ready, recorder, streams, full_refresh=full_refresh)
         except BaseException as error:
-            recorder.close("cancelled" if isinstance(error, KeyboardInterrupt) else "failed", error)
+            with suppress(DatabaseError):  # with the database gone too, the first error is the one to tell
+                recorder.close("cancelled" if isinstance(error, KeyboardInterrupt) else "failed", error)
             raise
         return RunResult(recorder.close("succeeded"), recorder.meter.streams())
 
@@ -97,6 +98,8 @@ def _sync(ready: PreparedInstance, recorder: _Recorder, streams: Sequence[str] |
     arguments: list[str | Path] = []
     chosen = list(streams or ())
     bookmarked = set(chosen)
+    if streams and not ready.source.plugin.discover:
+        raise SpecError(f"{ready.source.name} has no catalog to choose streams from.", hint="Run it without --stream.")
     if ready.source.plugin.discover:
         recorder.observer.phase("discovering streams")
         catalog = select(ready.discover(), ready.instance.streams, streams)

@@ -20,7 +20,7 @@ from ipai.specs import Catalogs, builtin_connectors, load_catalogs
 from ipai.transform import NodeResult, transform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from ipai.control_plane.migrations import Migration
@@ -177,17 +177,19 @@ class Platform:
 
     def set_bookmark(self, name: str, stream: str, bookmark: dict[str, Any]) -> dict[str, Any]:
         """Set one stream's bookmark; return the whole STATE."""
-        return self.replace_state(name, bookmarks.with_bookmark(self.state(name), stream, bookmark))
+        return self._change_state(name, lambda state: bookmarks.with_bookmark(state, stream, bookmark))
 
     def clear_state(self, name: str, streams: Sequence[str] | None) -> dict[str, Any]:
         """Forget the named streams' bookmarks, or all; return what is left."""
-        return self.replace_state(name, bookmarks.without(self.state(name), streams))
+        return self._change_state(name, lambda state: bookmarks.without(state, streams))
 
     def replace_state(self, name: str, state: dict[str, Any]) -> dict[str, Any]:
+        return self._change_state(name, lambda _: state)
+
+    def _change_state(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
         with self.control_plane() as control_plane:
             control_plane.instance(name)
-            control_plane.replace_state(name, state)
-        return state
+            return control_plane.change_state(name, change)
 
     # Silver and Gold
 

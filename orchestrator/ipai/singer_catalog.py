@@ -48,7 +48,7 @@ def catalog_problems(catalog: Catalog) -> Iterator[str]:
         if not isinstance(entry, dict) or not isinstance(entry.get("tap_stream_id"), str):
             yield "a stream has no tap_stream_id"
             continue
-        name = stream_name(entry)
+        name = entry["tap_stream_id"]
         if name in seen:
             yield f"{name}: is there twice"
         seen.add(name)
@@ -104,6 +104,8 @@ def select(catalog: Catalog, rules: Sequence[StreamRule], only: Collection[str] 
                 f"The source has no stream {wanted!r}.",
                 hint=f"Did you mean {', '.join(near)}?" if near else "ipai discover NAME lists what there is.",
             )
+    for rule in rules:
+        _check_excluded(rule, chosen["streams"])
     everything = not rules and not any(_is_selected(entry) for entry in chosen["streams"])
     for entry in chosen["streams"]:
         matching = [rule for rule in rules if _matches(entry, rule.pattern)]
@@ -140,6 +142,21 @@ def _set_selected(entry: Entry, selected: bool) -> None:
     entry.setdefault("schema", {})["selected"] = selected
 
 
+def _properties(entry: Entry) -> set[str]:
+    return set(entry.get("schema", {}).get("properties", {}))
+
+
+def _check_excluded(rule: StreamRule, entries: Sequence[Entry]) -> None:
+    """A glob may name a property that only some of its streams have, but not one that none has."""
+    known = set().union(*(_properties(entry) for entry in entries if _matches(entry, rule.pattern)))
+    for excluded in sorted(rule.exclude - known):
+        near = difflib.get_close_matches(excluded, known, n=1)
+        raise SpecError(
+            f"{rule.pattern} has no property {excluded!r} to exclude.",
+            hint=f"Did you mean {near[0]!r}?" if near else None,
+        )
+
+
 def _apply(entry: Entry, rule: StreamRule) -> None:
     metadata = _root(entry)
     if rule.replication_method:
@@ -153,14 +170,7 @@ def _apply(entry: Entry, rule: StreamRule) -> None:
     if rule.key_properties is not None:
         entry["key_properties"] = list(rule.key_properties)
         metadata["table-key-properties"] = list(rule.key_properties)
-    properties = entry.get("schema", {}).get("properties", {})
-    for excluded in rule.exclude:
-        if excluded not in properties:
-            near = difflib.get_close_matches(excluded, properties, n=1)
-            raise SpecError(
-                f"Stream {stream_name(entry)} has no property {excluded!r} to exclude.",
-                hint=f"Did you mean {near[0]!r}?" if near else None,
-            )
+    for excluded in rule.exclude & _properties(entry):
         breadcrumb = ["properties", excluded]
         item = next((each for each in entry["metadata"] if each["breadcrumb"] == breadcrumb), None)
         if item is None:

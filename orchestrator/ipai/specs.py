@@ -170,6 +170,8 @@ def load_catalogs(folder: Path, known: Mapping[str, Connector] | None = None) ->
     if not folder.exists():
         raise SpecError(f"{folder}: no such file or folder")
     paths = [folder] if folder.is_file() else sorted({*folder.rglob("*.yaml"), *folder.rglob("*.yml")})
+    if not paths:
+        raise SpecError(f"{folder}: there is no spec in this folder", hint="A spec is a .yaml file; see docs/specs.md.")
     problems: list[str] = []
     connectors: dict[str, tuple[Connector, YamlFile]] = {}
     instances: dict[str, tuple[Instance, YamlFile]] = {}

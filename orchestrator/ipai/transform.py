@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
 from psycopg.conninfo import conninfo_to_dict
 
 from ipai.errors import TransformError
@@ -77,12 +78,13 @@ def transform(
     if variables:
         command += ["--vars", json.dumps(variables)]
     results_file = work / "target" / "run_results.json"
-    results_file.unlink(missing_ok=True)
-    done = subprocess.run(
-        command, env=_environment(database_url), cwd=work, capture_output=True, text=True, check=False,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    results = _results(results_file)
+    with FileLock(work / "lock"):  # dbt's files are one run's at a time
+        results_file.unlink(missing_ok=True)
+        done = subprocess.run(
+            command, env=_environment(database_url), cwd=work, capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        results = _results(results_file)
     failed = [result for result in results if result.failed]
     if failed:
         words = "; ".join(f"{each.kind} {each.name}: {each.message or each.status}" for each in failed)
@@ -90,6 +92,8 @@ def transform(
     if done.returncode:
         said = " ".join(f"{done.stdout}\n{done.stderr}".split()) or f"exit code {done.returncode}"
         raise TransformError(f"dbt could not run: {said}", hint=f"See {work / 'logs' / 'dbt.log'}.")
+    if not results:
+        raise TransformError(f"dbt: nothing matches {' '.join(select)}.", hint="Model names are in sql/README.md.")
     return results
 
 

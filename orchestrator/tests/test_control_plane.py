@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -84,3 +85,33 @@ def test_one_holder_of_an_instance(platform: Platform, control_plane: ControlPla
             pass
     with ControlPlane(platform.url) as third, third.locked("x_y"):
         pass
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres//user:s3cret@host/db", "postgresql://user:s3cr@t@localhost/db", "postgresql://u:s3cret@h:port/db"]
+)
+def test_a_url_that_cannot_be_read_is_not_repeated(url: str) -> None:
+    with pytest.raises(DatabaseError) as caught:
+        ControlPlane(url)
+    assert "s3cr" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_state_that_postgres_cannot_hold_is_refused_in_words(control_plane: ControlPlane) -> None:
+    run = control_plane.start_run("x_y", streams=None, full_refresh=False)
+    control_plane.claim_state(run)
+    with pytest.raises(DatabaseError, match="refused"):
+        control_plane.store_state(run, {"bookmarks": {"a": "\0"}})
+
+
+def test_a_role_without_rights_is_told_so(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("create role bystander login password 'x'")
+    parts = urlsplit(database)
+    url = parts._replace(netloc=f"bystander:x@{parts.hostname}:{parts.port}").geturl()
+    try:
+        with ControlPlane(url) as control_plane, pytest.raises(DatabaseError, match="permission denied") as caught:
+            control_plane.migrate()
+        assert caught.value.hint is not None
+    finally:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("drop role bystander")

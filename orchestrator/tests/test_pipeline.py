@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import textwrap
 import time
 from contextlib import closing
 from pathlib import Path
@@ -112,9 +114,7 @@ def test_closing_the_events_leaves_no_process() -> None:
             event = next(events)
             if isinstance(event, Said):
                 pids.append(int(event.text))
-    deadline = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        assert time.monotonic() < deadline
+    wait_for_the_end_of(pids)
 
 
 def test_a_flood_of_log_lines_does_not_block_anything() -> None:
@@ -140,3 +140,57 @@ def test_a_grandchild_that_keeps_a_pipe_open_is_not_waited_for() -> None:
     _, finished = play("import subprocess; subprocess.Popen(['sleep', '20'], stdout=subprocess.DEVNULL)", READ_ALL)
     assert finished.cause is None
     assert time.monotonic() - started < 15
+
+
+def test_a_target_that_never_read_its_input_is_the_cause() -> None:
+    _, finished = play("import time; print('a', flush=True); time.sleep(0.3)", "import os; os._exit(0)")
+    assert finished.cause is not None
+    assert finished.cause.side == "target"
+
+
+def wait_for_the_end_of(pids: list[int]) -> None:
+    deadline = time.monotonic() + 20
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        stat = Path(f"/proc/{pid}/stat")
+        return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def test_what_a_plugin_started_ends_with_it() -> None:
+    shell = Command(["sh", "-c", "sleep 3600 & echo $! >&2; wait"], ENV)
+    with closing(Pipeline(shell, python(READ_ALL)).events()) as events:
+        pid = next(int(event.text) for event in events if isinstance(event, Said))
+    wait_for_the_end_of([pid])
+
+
+def test_when_we_are_killed_both_sides_die_and_the_target_does_not_see_an_end_of_input(tmp_path: Path) -> None:
+    ended = tmp_path / "ended"
+    script = textwrap.dedent(
+        """
+        import sys
+        from ipai.pipeline import Command, Pipeline, Said
+
+        tell_pid = "import os, sys, time; print(os.getpid(), file=sys.stderr, flush=True)\\n"
+        tap = Command([sys.executable, "-c", tell_pid + "time.sleep(3600)"], {})
+        read_all = "for line in sys.stdin: pass\\nopen(sys.argv[1], 'w')"
+        target = Command([sys.executable, "-c", tell_pid + read_all, sys.argv[1]], {})
+        for event in Pipeline(tap, target).events():
+            if isinstance(event, Said):
+                print(event.text, flush=True)
+        """
+    )
+    command = [sys.executable, "-c", script, str(ended)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pids = [int(process.stdout.readline()) for _ in range(2)]
+        process.kill()
+    wait_for_the_end_of(pids)
+    assert not ended.exists()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ipai.errors import SpecError
@@ -47,3 +49,12 @@ def test_secrets_are_redacted_longest_first(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_is_reference(value: object, expected: bool) -> None:
     assert is_reference(value) is expected
+
+
+def test_a_secret_of_several_lines_and_one_inside_json_are_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEM", "-----BEGIN-----\nabcdef\n-----END-----")
+    monkeypatch.setenv("QUOTED", 'pa"ss\\word')
+    resolver = Resolver({})
+    resolver.resolve("${env:PEM}${env:QUOTED}", where="i")
+    assert resolver.redact("key line abcdef of it") == "key line *** of it"
+    assert resolver.redact(json.dumps({"p": 'pa"ss\\word'})) == '{"p": "***"}'

@@ -90,3 +90,11 @@ def test_a_catalog_that_cannot_be_used_says_why() -> None:
         "b: its schema has no properties",
         "a stream has no tap_stream_id",
     ]
+
+
+def test_a_glob_may_exclude_what_only_some_of_its_streams_have() -> None:
+    given = catalog(a1=True, a2=True)
+    del given["streams"][1]["schema"]["properties"]["note"]
+    first, second = select(given, [StreamRule("a*", exclude=frozenset({"note"}))])["streams"]
+    assert {"breadcrumb": ["properties", "note"], "metadata": {"selected": False}} in first["metadata"]
+    assert len(second["metadata"]) == 1

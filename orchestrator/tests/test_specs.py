@@ -107,10 +107,15 @@ def test_dates_and_numbers_in_settings_stay_json(tmp_path: Path) -> None:
 
 
 def test_a_broken_catalog_json_is_found(tmp_path: Path) -> None:
+    write(tmp_path, INSTANCE)
     (tmp_path / "catalog.json").write_text('{"streams": [{"tap_stream_id": "a", "schema": {"properties": {}}}]}')
     assert problems(tmp_path) == ["catalog.json: a: its schema has no properties"]
     (tmp_path / "catalog.json").write_text("[]")
     assert problems(tmp_path) == ["catalog.json: this is JSON without a list of streams, so no Singer catalog"]
+
+
+def test_a_folder_without_specs_is_a_mistake_not_an_empty_plan(tmp_path: Path) -> None:
+    assert problems(tmp_path) == [f"{tmp_path}: there is no spec in this folder"]
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

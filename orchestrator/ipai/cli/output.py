@@ -118,13 +118,16 @@ def _terminated_in_order() -> Iterator[None]:
         return
 
     def terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        raise Terminated("SIGTERM")
+        raise Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    # SIGHUP: the terminal is gone.
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {number: signal.signal(number, terminate) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class ErrorReporting(click.Group):

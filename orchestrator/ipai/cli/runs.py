@@ -39,7 +39,7 @@ def run(
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--limit", default=10, show_default=True, help="How many runs.")
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many runs.")
 @json_option
 @click.pass_obj
 def status(platform: Platform, name: str | None, limit: int, as_json: bool) -> None:
@@ -73,7 +73,7 @@ def status(platform: Platform, name: str | None, limit: int, as_json: bool) -> N
 @click.argument("name")
 @click.option("--run", "run_id", type=int, help="The run's number; the newest by default.")
 @click.option("--side", type=click.Choice(["tap", "target", "ipai"]), help="Only what one side said.")
-@click.option("--tail", type=int, default=None, help="Only the last lines.")
+@click.option("--tail", type=click.IntRange(min=1), default=None, help="Only the last lines.")
 @json_option
 @click.pass_obj
 def logs(platform: Platform, name: str, run_id: int | None, side: str | None, tail: int | None, as_json: bool) -> None:

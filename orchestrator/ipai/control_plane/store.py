@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
@@ -19,7 +20,7 @@ from ipai.errors import BusyError, DatabaseError, NotFoundError
 from ipai.specs import connector_from_spec, instance_from_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -36,6 +37,19 @@ def _queries() -> Mapping[str, str]:
 T = TypeVar("T")
 
 
+def _check_url(url: str) -> None:
+    """Refuse what is no connection string before libpq does: its complaints repeat parts of the password."""
+    try:
+        host = str(conninfo_to_dict(url).get("host") or "")
+    except psycopg.Error:
+        host = "@"
+    if "@" in host:
+        raise DatabaseError(
+            "The database URL cannot be read.",
+            hint="It looks like postgresql://user:password@host:5432/database, with @ : / of the password as %40 %3A %2F.",
+        )
+
+
 class ControlPlane:
     """One connection to the control plane, in autocommit mode.
 
@@ -48,6 +62,7 @@ class ControlPlane:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        _check_url(url)
         try:
             self._connection = psycopg.connect(url, autocommit=True, connect_timeout=15, application_name="ipai")
         except psycopg.Error as error:
@@ -68,7 +83,8 @@ class ControlPlane:
 
     def migrate(self) -> list[migrations.Migration]:
         """Bring the schema up to date; return what was applied."""
-        return migrations.migrate(self._connection)
+        with self._explained():
+            return migrations.migrate(self._connection)
 
     def pending_migrations(self) -> list[migrations.Migration]:
         """What `migrate` would apply."""
@@ -180,7 +196,7 @@ class ControlPlane:
             }
             for each in lines
         ]
-        with self._connection.cursor() as cursor:
+        with self._explained(), self._connection.cursor() as cursor:
             cursor.executemany(_queries()["log_insert"], parameters)
 
     def logs(self, run_id: int, *, side: str | None, limit: int | None) -> list[LogLine]:
@@ -220,14 +236,16 @@ class ControlPlane:
         if not self._do("state_store", id=run.instance, token=run.id, state=Jsonb(state)):
             raise BusyError(f"A newer run of {run.instance} has taken over; this run's STATE is not stored.")
 
-    def replace_state(self, instance: str, state: Mapping[str, Any]) -> None:
-        """Set the STATE by hand.
+    def change_state(self, instance: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        """Change the STATE by hand, as `change` makes it from what is stored; return it.
 
         Raises:
             BusyError: a run is under way.
         """
         with self.locked(instance):
+            state = change(self.state(instance))
             self._do("state_replace", id=instance, state=Jsonb(state))
+        return state
 
     def _do(self, query: str, **parameters: Any) -> int:
         with self._explained():
@@ -249,3 +267,10 @@ class ControlPlane:
             raise DatabaseError("The control plane is not set up in this database.", hint="Run ipai init.") from None
         except psycopg.OperationalError as error:
             raise DatabaseError(f"Lost the control plane's database: {str(error).strip().splitlines()[0]}") from None
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise DatabaseError(
+                f"The database refuses the control plane: {str(error).strip().splitlines()[0]}",
+                hint="Use a role that may create and own schema connectors.",
+            ) from None
+        except psycopg.Error as error:
+            raise DatabaseError(f"The control plane's database refused: {str(error).strip().splitlines()[0]}") from None
