@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from ipai.errors import PluginError, SpecError
 from ipai.failures import failure
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from ipai.specs import Connector, Instance
 
 _TAIL_LINES = 20
+_FOLDER_PREFIX = "ipai-run-"
+_SETTLED_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -144,8 +150,21 @@ def prepare(
             lambda connector: environments.executable(connector.plugin, reinstall=reinstall),
             (source, destination),
         )
-    with tempfile.TemporaryDirectory(prefix="ipai-run-") as folder:
-        ready = PreparedInstance(instance, source, Path(folder), tap, target, resolver)
+    with _private_folder() as folder:
+        ready = PreparedInstance(instance, source, folder, tap, target, resolver)
         for name, value in settings.items():
             ready.write(name, value)
         yield ready
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A folder only we can enter, gone afterwards; those of processes that were killed are removed first."""
+    for left_behind in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
+        # Whoever lives holds the lock in its folder, but for the first moment; another user's cannot be opened and stays.
+        with suppress(OSError, Timeout):
+            if time.time() - left_behind.stat().st_mtime > _SETTLED_SECONDS:
+                with FileLock(left_behind / "lock", blocking=False):
+                    shutil.rmtree(left_behind, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX) as folder, FileLock(Path(folder) / "lock"):
+        yield Path(folder)

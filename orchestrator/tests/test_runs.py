@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from filelock import FileLock
 
 from ipai.errors import BusyError, NotFoundError, PluginError, RunFailedError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ipai.service import Platform
 
@@ -231,3 +234,16 @@ def test_a_run_whose_process_is_gone_is_closed_by_the_next(platform: Platform, d
     assert (newest.run.status, orphan.run.status) == ("succeeded", "failed")
     assert orphan.run.error is not None
     assert "disappeared" in orphan.run.error["message"]
+
+
+def test_settings_of_a_killed_process_are_removed_and_those_of_a_living_one_are_not(
+    platform: Platform, declare: Declare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("ipai-run-dead", "ipai-run-living"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tap.json").write_text("{}")
+        os.utime(tmp_path / name, (0, 0))
+    with FileLock(tmp_path / "ipai-run-living" / "lock"):
+        platform.run(declare({}))
+        assert [path.name for path in tmp_path.glob("ipai-run-*")] == ["ipai-run-living"]

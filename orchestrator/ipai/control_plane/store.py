@@ -46,7 +46,7 @@ def _check_url(url: str) -> None:
     if "@" in host:
         raise DatabaseError(
             "The database URL cannot be read.",
-            hint="It looks like postgresql://user:password@host:5432/database, with @ : / of the password as %40 %3A %2F.",
+            hint="It looks like postgresql://user:password@host:5432/database, with @ : / in it percent-encoded.",
         )
 
 
