@@ -161,7 +161,7 @@ def prepare(
 def _private_folder() -> Iterator[Path]:
     """A folder only we can enter, gone afterwards; those of processes that were killed are removed first."""
     for left_behind in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
-        # Whoever lives holds the lock in its folder, but for the first moment; another user's cannot be opened and stays.
+        # Whoever lives holds the lock in its folder, after a first moment; another user's cannot be opened.
         with suppress(OSError, Timeout):
             if time.time() - left_behind.stat().st_mtime > _SETTLED_SECONDS:
                 with FileLock(left_behind / "lock", blocking=False):
