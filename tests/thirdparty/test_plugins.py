@@ -22,6 +22,12 @@ insert into orders values (5001, 'new', 0.10, null, null, '2025-01-02', null);
 """
 
 
+@pytest.fixture(autouse=True)
+def _no_constraints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The versions that this repository pins are not for plugins of other makers."""
+    monkeypatch.delenv("UV_CONSTRAINT", raising=False)
+
+
 def source_of(lake: Any, package: str, **more: Any) -> None:
     """Declare a source connector `shop` whose plugin is a package of the index."""
     plugin = {"command": "tap-postgres", "install": package, **more}
