@@ -26,19 +26,16 @@ def merge(stored: Mapping[str, Any], printed: Mapping[str, Any], only: Collectio
 
     Bookmarks of streams that the tap no longer mentions stay: the stream may come back.
     """
-    merged = {**stored, **printed}
+    old, new = _bookmarks(stored), _bookmarks(printed)
     if only is not None:
         # Top-level keys beside the bookmarks speak for a whole run, or for one stream that bears the name.
-        merged = {
-            **stored,
-            **{key: value for key, value in printed.items() if key in only or key not in stored},
-        }
-    old, new = _bookmarks(stored), _bookmarks(printed)
+        merged = {**stored, **{key: value for key, value in printed.items() if key in only or key not in stored}}
+    elif old or new:
+        merged = dict(printed)  # what the tap has dropped beside its bookmarks is dropped
+    else:
+        merged = {**stored, **printed}
     if old or new:
-        merged["bookmarks"] = {
-            **old,
-            **{key: value for key, value in new.items() if only is None or key in only},
-        }
+        merged["bookmarks"] = {**old, **{key: value for key, value in new.items() if only is None or key in only}}
     return merged
 
 
@@ -69,12 +66,15 @@ def from_document(document: Any) -> State:
     Raises:
         SpecError: it is none of them.
     """
-    if not isinstance(document, dict):
-        raise SpecError("A STATE is a JSON object.", hint='For example {"bookmarks": {…}}.')
-    for wrapper in ("completed", "singer_state", "value"):
-        if isinstance(document.get(wrapper), dict):
-            return from_document(document[wrapper])
-    return document
+    if isinstance(document, dict):
+        if document.get("type") == "STATE":
+            return from_document(document.get("value"))
+        for wrapper in ("completed", "singer_state"):
+            if document.keys() & {wrapper} and document.keys() <= {wrapper, "partial"}:
+                return from_document(document[wrapper])
+        if "type" not in document and isinstance(document.get("bookmarks", {}), dict):
+            return document
+    raise SpecError("This is no STATE.", hint='A STATE is a JSON object such as {"bookmarks": {"orders": {…}}}.')
 
 
 def to_meltano(state: Mapping[str, Any]) -> State:

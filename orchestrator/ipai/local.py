@@ -18,6 +18,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 USER = "ipai"
 DATABASE = "ipai"
 _HOST = "127.0.0.1"
+_READY_SECONDS = 30.0
 _START_ATTEMPTS = 3  # a free port can be taken by somebody else between looking and listening
 
 
@@ -64,7 +66,7 @@ class LocalPostgres:
     def url(self, database: str = DATABASE) -> str:
         """The connection URL of one database; it holds the password."""
         password = self._file("password").read_text().strip()
-        return f"postgresql://{USER}:{password}@{_HOST}:{self._file('port').read_text().strip()}/{database}"
+        return f"postgresql://{USER}:{password}@{_HOST}:{self._port()}/{database}"
 
     def start(self) -> str:
         """Make sure the server runs and has its database; return its URL.
@@ -73,13 +75,25 @@ class LocalPostgres:
             DatabaseError: it does not start; the last lines of its log are part of the message.
         """
         self._make_home()
-        with FileLock(self.home / "lock"):
-            if not self._file("data/PG_VERSION").exists():
-                self._initialise()
-            if not self.is_running():
-                self._launch()
-        self.create_database(DATABASE)
-        return self.url()
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            with FileLock(self.home / "lock"):
+                if not self._file("data/PG_VERSION").exists():
+                    self._initialise()
+                if not self.is_running():
+                    self._launch()
+            try:
+                self.create_database(DATABASE)
+            except psycopg.OperationalError as error:
+                # It is dying, recovering, or something else answers on its port; each passes or shows next time.
+                if time.monotonic() > deadline:
+                    reason = " ".join(str(error).split())
+                    raise DatabaseError(
+                        f"The embedded Postgres does not answer: {reason}", hint=f"See {self._file('server.log')}."
+                    ) from None
+                time.sleep(0.2)
+            else:
+                return self.url()
 
     def is_running(self) -> bool:
         """Whether the server lives and answers."""
@@ -108,7 +122,7 @@ class LocalPostgres:
 
     def create_database(self, name: str) -> str:
         """Create a database when it is missing; return its URL."""
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+        with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=15) as connection:
             if not connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         return self.url(name)
@@ -118,11 +132,27 @@ class LocalPostgres:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
+    def _port(self) -> int:
+        """The running server's port, or else the one it had last."""
+        try:
+            return int(self._file("data/postmaster.pid").read_text().splitlines()[3])
+        except (OSError, ValueError, IndexError):
+            return int(self._file("port").read_text())
+
     def _file(self, name: str) -> Path:
         return self.home / name
 
     def _make_home(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
+        if unsafe := sorted(set(str(self.home)) & set('$`"\\\n')):
+            # pg_ctl puts the path into a shell command of its own.
+            raise DatabaseError(f"The embedded Postgres cannot live in {self.home}: the path holds {' '.join(unsafe)}.")
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseError(
+                f"{self.home} cannot be made: {error.strerror}.",
+                hint="Set IPAI_HOME to a folder of yours, or name a database with IPAI_DATABASE_URL.",
+            ) from None
         account = _server_account()
         if account is None:
             return
@@ -135,19 +165,21 @@ class LocalPostgres:
         os.chown(self.home, account.uid, account.gid)
 
     def _initialise(self) -> None:
-        # A cluster that died while being made has no PG_VERSION and is made again from nothing.
-        shutil.rmtree(self._file("data"), ignore_errors=True)
+        # Made under another name, so that one that died while being made is not taken for a cluster.
+        making = self._file("data.new")
+        shutil.rmtree(making, ignore_errors=True)
         password = self._file("password")
         password.touch(mode=0o600)
         password.write_text(secrets.token_urlsafe(24))
         if account := _server_account():
             os.chown(password, account.uid, account.gid)
         made = self._run(
-            "initdb", "-D", self._file("data"), "-U", USER, "--auth=scram-sha-256", "--pwfile", password,
+            "initdb", "-D", making, "-U", USER, "--auth=scram-sha-256", "--pwfile", password,
             "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8",
         )  # fmt: skip
         if made.returncode:
             raise DatabaseError(f"The embedded Postgres could not be set up in {self.home}: {made.stderr.strip()}")
+        making.rename(self._file("data"))
 
     def _launch(self) -> None:
         port = self._last_port() or _free_port()
@@ -174,17 +206,18 @@ class LocalPostgres:
                 )
 
     def _forget_dead_server(self) -> None:
-        """Remove the pid file of a server that was killed and never reaped, as in a container without an init.
+        """Remove the pid file of a server that was killed, when its number means something else by now.
 
-        Postgres takes such a zombie for a living server and would refuse to start for ever.
+        Postgres would take another process of that number for a living server, or a zombie that nobody reaps (as in a
+        container without an init), and refuse to start for ever.
         """
         pid_file = self._file("data/postmaster.pid")
         try:
-            stat = Path(f"/proc/{int(pid_file.read_text().splitlines()[0])}/stat").read_text()
+            command = Path(f"/proc/{int(pid_file.read_text().splitlines()[0])}/cmdline").read_bytes()
         except (OSError, ValueError, IndexError):
             return
-        if stat.rpartition(")")[2].split()[0] == "Z":
-            pid_file.unlink()
+        if str(self._file("data")).encode() not in command:
+            pid_file.unlink(missing_ok=True)
 
     def _last_port(self) -> int | None:
         try:

@@ -199,7 +199,7 @@ class Pipeline:
         for line in _lines(pipe, longest=None):
             try:
                 state = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 state = None
             self._queue.put(Acknowledged(state) if isinstance(state, dict) else Said("target", line))
         self._queue.put(_Closed())

@@ -20,6 +20,7 @@ _METRIC = re.compile(r"METRIC: (\{.*\})")
 _LOG_PREFIX = re.compile(
     r"^[\d:\-, .TZ]*\|\s*[A-Z]+\s*\|[^|]*\|\s*|^.*?level=[A-Z]+ message=|^(CRITICAL|ERROR|WARNING|INFO) "
 )
+_LARGEST = 2.0**62  # what a sum of some still fits bigint; NaN and infinity are not below it
 _ROWS, _BYTES, _SYNC_SECONDS, _LOAD_SECONDS = (
     "record_count",
     "record_bytes",
@@ -44,9 +45,10 @@ def parse_metric(line: str) -> Metric | None:
     try:
         point: dict[str, Any] = json.loads(match[1])
         tags = point["tags"]
-        return Metric(str(tags.get("stream") or tags["endpoint"]), str(point["metric"]), float(point["value"]))
-    except (ValueError, KeyError, TypeError):
+        stream, value = str(tags.get("stream") or tags["endpoint"]), float(point["value"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
+    return Metric(stream, str(point["metric"]), value) if abs(value) < _LARGEST and "\0" not in stream else None
 
 
 def is_metric(line: str) -> bool:

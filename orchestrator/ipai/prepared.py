@@ -71,9 +71,11 @@ class PreparedInstance:
             raise failure(done, self.resolver, doing="discovering the source's streams")
         try:
             return parse_catalog(done.stdout)
-        except SpecError as error:
-            printed = self.resolver.redact(str(error))
-            raise PluginError(f"The tap's --discover printed {printed}.", hint="Is this a Singer tap?") from None
+        except SpecError:
+            said = " ".join(self.resolver.redact(done.stdout).split())[:100]
+            raise PluginError(
+                f"The tap's --discover printed no Singer catalog but {said!r}.", hint="Is this a Singer tap?"
+            ) from None
 
     def accept_nothing(self) -> None:
         """Give the target an empty input: it must accept its settings.
@@ -109,7 +111,7 @@ def _call(side: Side, command: Command) -> _Call:
         )  # fmt: skip
     except OSError as error:
         raise PluginError(f"A plugin cannot be started: {error}") from None
-    return _Call(side, done.returncode, tuple(done.stderr.splitlines()[-_TAIL_LINES:]), done.stdout)
+    return _Call(side, done.returncode, tuple(done.stderr.replace("\0", "").splitlines()[-_TAIL_LINES:]), done.stdout)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -36,10 +36,11 @@ def is_reference(value: Any) -> bool:
 def platform_values(database_url: str, **names: str) -> dict[str, str | int]:
     """The values of `${ipai:NAME}`: the database in parts, and the names given."""
     parts = conninfo_to_dict(database_url)
+    port = str(parts.get("port") or "5432")
     return {
         "database_url": database_url,
         "database_host": str(parts.get("host") or "localhost"),
-        "database_port": int(parts.get("port") or 5432),
+        "database_port": int(port) if port.isdigit() else port,  # several hosts have several ports
         "database_name": str(parts.get("dbname") or ""),
         "database_user": str(parts.get("user") or ""),
         "database_password": str(parts.get("password") or ""),
@@ -64,7 +65,6 @@ class Resolver:
         for name in ("database_url", "database_password"):
             if value := str(self.platform.get(name, "")):
                 self._keep_secret(value)
-                self._keep_secret(quote(value, safe=""))
 
     def resolve(self, value: Any, *, where: str, secret_keys: frozenset[str] = frozenset()) -> Any:
         """Replace references everywhere in a setting.
@@ -111,7 +111,14 @@ class Resolver:
         return self.platform[name]
 
     def _keep_secret(self, value: str) -> None:
-        # As it is, line by line as logs have it (a PEM key), and as it looks inside JSON.
-        for form in (value, *value.splitlines(), json.dumps(value)[1:-1]):
+        # As it is, line by line as logs have it (a PEM key), and as it looks in JSON, in Python's and in a URL.
+        for form in (
+            value,
+            *value.splitlines(),
+            json.dumps(value)[1:-1],
+            repr(value)[1:-1],
+            quote(value, safe=""),
+            quote_plus(value),
+        ):
             if len(form) >= _SHORTEST_SECRET:
                 self._secrets.add(form)

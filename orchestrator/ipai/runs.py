@@ -104,9 +104,11 @@ def _sync(ready: PreparedInstance, recorder: _Recorder, streams: Sequence[str] |
         recorder.observer.phase("discovering streams")
         catalog = select(ready.discover(), ready.instance.streams, streams)
         chosen, bookmarked = selected_streams(catalog), selected_bookmarks(catalog)
+        if not chosen:
+            raise SpecError("No stream is selected.", hint=f"ipai discover {ready.instance.name} lists what there is.")
         arguments += [ready.source.plugin.catalog_option, ready.write("catalog.json", catalog)]
     stored = recorder.control_plane.claim_state(recorder.run)
-    start = bookmarks.without(stored, bookmarked or None) if full_refresh else stored
+    start = bookmarks.without(stored, bookmarked if streams else None) if full_refresh else stored
     if start:
         arguments += ["--state", ready.write("state.json", start)]
     recorder.start_with(stored, only=bookmarked if streams else None)
@@ -148,10 +150,13 @@ class _Recorder:
         if metric := parse_metric(text):
             self.meter.add(side, metric)
         elif not is_metric(text):
-            text = self.resolver.redact(text)
-            self._line_count += 1
-            self._lines.append(LogLine(self._line_count, datetime.now(timezone.utc), side, text))
-            self.observer.said(side, text)
+            self.observer.said(side, self._log(side, text))
+
+    def _log(self, side: str, text: str) -> str:
+        text = self.resolver.redact(text)
+        self._line_count += 1
+        self._lines.append(LogLine(self._line_count, datetime.now(timezone.utc), side, text))
+        return text
 
     def acknowledged(self, state: Mapping[str, Any]) -> None:
         merged = bookmarks.merge(self._stored, bookmarks.from_document(state), self._only)
@@ -164,6 +169,8 @@ class _Recorder:
 
     def close(self, status: str, error: BaseException | None = None) -> Run:
         """End the run's record, whatever became of it."""
+        if error is not None:
+            self._log("ipai", self._describe(error)["message"])
         self._flush()
         return self.control_plane.finish_run(self.run, status, None if error is None else self._describe(error))
 

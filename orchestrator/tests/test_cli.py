@@ -148,3 +148,20 @@ def test_a_failed_run_in_json_tells_the_cause(ipai: Callable[..., Result], decla
     details = json.loads(result.stdout)["error"]["details"]
     assert (details["side"], details["exit_code"], details["stream"]) == ("tap", 7, "orders")
     assert details["tail"][-1] == "CRITICAL stream orders: the source went away"
+
+
+def test_cleaning_up_a_demo_that_is_not_there_touches_nothing(tmp_path: Path) -> None:
+    mine = tmp_path / "demo" / "thesis"
+    mine.mkdir(parents=True)
+    (mine / "chapter.txt").write_text("precious")
+    result = CliRunner().invoke(main, ["--home", str(tmp_path), "demo", "--clean"])
+    assert "There is no demo" in result.stdout
+    assert (mine / "chapter.txt").read_text() == "precious"
+
+
+def test_what_nobody_foresaw_is_a_sentence_too(tmp_path: Path, ipai: Callable[..., Result], declare: Any) -> None:
+    (tmp_path / "state.json").write_bytes(b"\xff\xfe")
+    result = ipai("state", "import", declare({}), str(tmp_path / "state.json"))
+    assert result.exit_code == 1
+    assert "UnicodeDecodeError" in result.stderr
+    assert "IPAI_DEBUG=1" in result.stderr

@@ -17,7 +17,19 @@ def test_both_generations_of_metrics_are_read() -> None:
     assert parse_metric(OLD) == Metric("b", "record_count", 3)
 
 
-@pytest.mark.parametrize("line", ["hello", "METRIC: {broken", 'METRIC: {"metric":"x","value":1,"tags":{}}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "hello",
+        "METRIC: {broken",
+        'METRIC: {"metric":"x","value":1,"tags":{}}',
+        'METRIC: {"metric":"x","value":1,"tags":null}',
+        'METRIC: {"metric":"x","value":NaN,"tags":{"stream":"a"}}',
+        'METRIC: {"metric":"x","value":1e300,"tags":{"stream":"a"}}',
+        'METRIC: {"metric":"x","value":1,"tags":{"stream":"a\\u0000"}}',
+        "METRIC: {" + "[" * 100_000 + "}",
+    ],
+)
 def test_other_lines_are_no_streams_metric(line: str) -> None:
     assert parse_metric(line) is None
 

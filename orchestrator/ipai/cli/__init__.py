@@ -28,7 +28,7 @@ from ipai.service import Platform
 @click.version_option(package_name="ipai")
 @click.pass_context
 def main(context: click.Context, database: str | None, home: Path) -> None:
-    r"""Move data from any Singer tap to any Singer target, and from Bronze to Gold.
+    """Move data from any Singer tap to any Singer target, and from Bronze to Gold.
 
     \b
     First steps:

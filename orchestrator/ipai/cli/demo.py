@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,11 +35,11 @@ def demo(platform: Platform, clean: bool, as_json: bool) -> None:
     """
     scene = Demo(platform.home / "demo")
     if clean:
-        scene.remove()
+        removed = scene.remove()
         if as_json:
-            print_json({"removed": scene.home})
+            print_json({"removed": removed, "home": scene.home})
         else:
-            click.echo(f"Removed {scene.home}.")
+            click.echo(f"Removed the demo in {scene.home}." if removed else f"There is no demo in {scene.home}.")
         return
     _Act(scene, quiet=as_json).play()
 
@@ -139,6 +141,7 @@ class _Act:
             return
         click.echo(
             f"\nDone in {time.monotonic() - self._started:.0f} s. It is still there to look at:\n"
+            f'  export PATH="{Path(sys.executable).parent}:$PATH"\n'
             f"  export IPAI_HOME={self.demo.home}\n"
             "  ipai list                              the instance and its newest run\n"
             f"  ipai status {INSTANCE}                  what each stream moved\n"

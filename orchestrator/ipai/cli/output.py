@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 import sys
 import threading
@@ -130,6 +131,18 @@ def _terminated_in_order() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _report(error: IpaiError) -> None:
+    if "--json" in sys.argv:
+        document: dict[str, Any] = {"code": error.code, "message": str(error), "hint": error.hint}
+        document |= {"details": getattr(error, "details", None)}
+        print_json({"error": document})
+    else:
+        out = console(stderr=True)
+        out.print(Text("Error: ", style="bold red") + Text(str(error)))
+        if error.hint:
+            out.print(Text("Next:  ", style="bold") + Text(error.hint))
+
+
 class ErrorReporting(click.Group):
     """Turns an `IpaiError` into its text, its next step and its exit code; with --json into a JSON document."""
 
@@ -138,16 +151,20 @@ class ErrorReporting(click.Group):
             with _terminated_in_order():
                 return super().invoke(context)
         except IpaiError as error:
-            if "--json" in sys.argv:
-                document: dict[str, Any] = {"code": error.code, "message": str(error), "hint": error.hint}
-                document |= {"details": getattr(error, "details", None)}
-                print_json({"error": document})
-            else:
-                out = console(stderr=True)
-                out.print(Text("Error: ", style="bold red") + Text(str(error)))
-                if error.hint:
-                    out.print(Text("Next:  ", style="bold") + Text(error.hint))
+            _report(error)
             context.exit(error.exit_code)
+        except (click.exceptions.ClickException, click.exceptions.Exit, click.exceptions.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get("IPAI_DEBUG"):
+                raise
+            _report(
+                IpaiError(
+                    f"{type(error).__name__}: {' '.join(str(error).split())[:500]}",
+                    hint="This was not foreseen. Set IPAI_DEBUG=1 to see where it comes from.",
+                )
+            )
+            context.exit(1)
         except Terminated:
             click.echo("Terminated.", err=True)
             context.exit(_TERMINATED)

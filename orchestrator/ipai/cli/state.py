@@ -44,7 +44,7 @@ def get(platform: Platform, name: str, stream: str | None, as_json: bool) -> Non
 @json_option
 @click.pass_obj
 def set_(platform: Platform, name: str, stream: str, bookmark: str, as_json: bool) -> None:
-    r"""Set one stream's bookmark to a JSON object.
+    """Set one stream's bookmark to a JSON object.
 
     \b
     ipai state set prod_odoo account_move \\

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.resources import files
@@ -42,7 +43,7 @@ class TableChange:
 
 @dataclass(frozen=True)
 class Demo:
-    """Everything lives below one folder: server, plugins, dbt's files. Removing the folder removes the demo."""
+    """Everything lives below one folder: the spec, the server, plugins, dbt's files."""
 
     home: Path
 
@@ -56,13 +57,14 @@ class Demo:
 
     def reset(self) -> None:
         """Start from nothing, however far an earlier demo came."""
+        # First of all: the spec is what tells a demo's folder from another, also when what follows fails.
+        self.spec.parent.mkdir(parents=True, exist_ok=True)
+        self.spec.write_text(_FILES.joinpath(f"{INSTANCE}.yaml").read_text(encoding="utf-8"), encoding="utf-8")
         local = self.platform.local
         local.start()
         for database in (_SOURCE_DATABASE, "ipai"):
             local.drop_database(database)
         local.start()
-        self.spec.parent.mkdir(parents=True, exist_ok=True)
-        self.spec.write_text(_FILES.joinpath(f"{INSTANCE}.yaml").read_text(encoding="utf-8"), encoding="utf-8")
 
     def seed(self) -> dict[str, int]:
         """Make the source; return its rows per table."""
@@ -108,10 +110,18 @@ class Demo:
                 answers.append(Answer(title, headings, cursor.fetchall()))
         return answers
 
-    def remove(self) -> None:
-        """Stop the demo's server and delete the folder."""
+    def remove(self) -> bool:
+        """Stop the demo's server and delete what the demo made, and nothing else; say whether there was anything."""
+        if not self.spec.is_file():
+            return False
         self.platform.local.remove()
-        shutil.rmtree(self.home, ignore_errors=True)
+        for part in ("plugins", "dbt"):
+            shutil.rmtree(self.home / part, ignore_errors=True)
+        self.spec.unlink()
+        for folder in (self.spec.parent, self.home):
+            with suppress(OSError):  # somebody keeps something of their own in it
+                folder.rmdir()
+        return True
 
 
 def _source_sql(name: str) -> bytes:
