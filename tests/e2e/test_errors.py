@@ -200,11 +200,11 @@ def test_tap_that_prints_garbage(lake: Any, fails: Any, executable: Any) -> None
 @pytest.mark.parametrize(
     ("printed", "says"),
     [
-        ("print('hello, this is no catalog')", "no Singer catalog but 'hello, this is no catalog'"),
-        ("pass", "no Singer catalog but ''"),
-        ("print('{}')", "JSON without a list of streams"),
-        ("print('{\"streams\": [1]}')", "a stream that has no name"),
-        ("sys.stdout.buffer.write(bytes([0xff, 0xfe, 0]))", "no Singer catalog but"),
+        ("print('hello, this is no catalog')", "'hello, this is no catalog'"),
+        ("pass", "''"),
+        ("print('{}')", "no Singer catalog"),
+        ("print('{\"streams\": [1]}')", "no Singer catalog"),
+        ("sys.stdout.buffer.write(bytes([0xff, 0xfe, 0]))", "no Singer catalog"),
     ],
 )
 def test_tap_that_discovers_garbage(lake: Any, fails: Any, executable: Any, printed: str, says: str) -> None:
@@ -254,15 +254,15 @@ def test_control_plane_that_is_not_set_up(lake: Any, fails: Any) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        (f"postgresql://ipai:{CANARY}@127.0.0.1:1/ipai", "Connection refused"),
-        (f"postgresql://ipai:{CANARY}@no-such-host.invalid/ipai", "no-such-host.invalid"),
-        (f"postgresql://ipai:{CANARY}@127.0.0.1:port/ipai", "port"),
-        ("nonsense", "nonsense"),
+        (f"postgresql://ipai:{CANARY}@127.0.0.1:1/ipai", ["control plane", "Connection refused", "IPAI_DATABASE_URL"]),
+        (f"postgresql://ipai:{CANARY}@no-such-host.invalid/ipai", ["no-such-host.invalid", "IPAI_DATABASE_URL"]),
+        (f"postgresql://ipai:{CANARY}@127.0.0.1:port/ipai", ["port"]),
+        ("nonsense", ["database"]),
     ],
 )
-def test_control_plane_that_cannot_be_reached(lake: Any, fails: Any, url: str, says: str) -> None:
+def test_control_plane_that_cannot_be_reached(lake: Any, fails: Any, url: str, says: list[str]) -> None:
     lake.bronze.url = url
-    fails("list", code=DATABASE, says=["control plane", says, "IPAI_DATABASE_URL"])
+    fails("list", code=DATABASE, says=says)
 
 
 def test_instance_that_does_not_exist(lake: Any, fails: Any) -> None:
