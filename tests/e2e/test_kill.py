@@ -176,6 +176,21 @@ def test_kill_the_orchestrator(
     assert (newest.run.status, killed.run.status) == ("succeeded", "failed")
 
 
+def test_a_target_that_hangs_does_not_outlive_the_orchestrator(
+    prepared: Any, compare: Any, victims: Victims, loaded_beyond: Any, wait_until: Any
+) -> None:
+    """It holds old rows: were it to wake up after the next run, it would write them over the new ones."""
+    with start(prepared) as process:
+        wait_until(lambda: loaded_beyond(1), "the run had come so far")
+        os.kill(victims.pid("target-postgres"), signal.SIGSTOP)
+        process.kill()
+    for command in ("tap-odoo", "target-postgres"):
+        wait_until(lambda command=command: not victims.alive(command), f"{command} was gone")
+    prepared.source.execute(CHANGES)
+    prepared.ipai("run", "test_odoo")
+    assert compare.differences(*STREAMS) == []
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_the_orchestrator(
     prepared: Any, compare: Any, victims: Victims, loaded_beyond: Any, wait_until: Any, sent: signal.Signals
