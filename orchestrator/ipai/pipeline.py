@@ -22,6 +22,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from ipai import interrupts
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
@@ -132,11 +134,12 @@ class Pipeline:
         give_up_at = float("inf")
         try:
             try:
-                self._start("target", self.target, stdin=read_end, stdout=subprocess.PIPE)
-                self._start("tap", self.tap, stdin=subprocess.DEVNULL, stdout=write_end)
+                with interrupts.deferred():  # a process that has started is known to whoever ends it
+                    self._start("target", self.target, stdin=read_end, stdout=subprocess.PIPE)
+                    self._start("tap", self.tap, stdin=subprocess.DEVNULL, stdout=write_end)
+                    self._guard = self._start_guard()
             finally:
                 os.close(read_end)  # so that the tap's write fails once the target is gone
-            self._guard = self._start_guard()
             open_pipes = self._watch()
             while (open_pipes or len(ended) < len(self._processes)) and time.monotonic() < give_up_at:
                 self._signal_what_is_due()

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import itertools
+import os
+import random
+import signal
+import threading
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
-from ipai.control_plane import ControlPlane
+from ipai import interrupts
+from ipai.control_plane import ControlPlane, LogLine
 from ipai.errors import BusyError, DatabaseError
 
 if TYPE_CHECKING:
@@ -115,3 +122,19 @@ def test_a_role_without_rights_is_told_so(database: str) -> None:
     finally:
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute("drop role bystander")
+
+
+def test_a_signal_leaves_the_connection_whole(control_plane: ControlPlane) -> None:
+    """It used to cut a statement in two now and then, and the cancelled run could not be recorded."""
+    offsets = random.Random(1)
+    numbers = itertools.count()
+    now = datetime.now(timezone.utc)
+    for _ in range(150):
+        run = control_plane.start_run("shop", streams=None, full_refresh=False)
+        alarm = threading.Timer(offsets.uniform(0, 0.01), os.kill, (os.getpid(), signal.SIGTERM))
+        with pytest.raises(interrupts.Terminated), interrupts.handled():  # noqa: PT012 - it comes anywhere within
+            alarm.start()
+            while True:
+                control_plane.add_logs(run, [LogLine(next(numbers), now, "tap", "said" * 50) for _ in range(20)])
+        alarm.join()
+        assert control_plane.finish_run(run, "cancelled").status == "cancelled"

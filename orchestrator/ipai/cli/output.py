@@ -5,10 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 import sys
-import threading
-from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,12 +16,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ipai import errors
+from ipai import errors, interrupts
 from ipai.errors import IpaiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from types import FrameType
+    from collections.abc import Callable, Iterable, Sequence
 
 _INTERRUPTED = 130
 _TERMINATED = 143
@@ -107,30 +103,6 @@ def status_text(status: str) -> Text:
     return Text(status, style=colours.get(status, ""))
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM. Like Ctrl-C it ends what is under way in order: both plugins end, the run is recorded as cancelled."""
-
-
-@contextmanager
-def _terminated_in_order() -> Iterator[None]:
-    """Without this SIGTERM would end us on the spot and leave a tap and a target behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        raise Terminated
-
-    # SIGHUP: the terminal is gone.
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {number: signal.signal(number, terminate) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _report(error: IpaiError) -> None:
     if "--json" in sys.argv:
         document: dict[str, Any] = {"code": error.code, "message": str(error), "hint": error.hint}
@@ -148,7 +120,7 @@ class ErrorReporting(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         try:
-            with _terminated_in_order():
+            with interrupts.handled():
                 return super().invoke(context)
         except IpaiError as error:
             _report(error)
@@ -165,7 +137,7 @@ class ErrorReporting(click.Group):
                 )
             )
             context.exit(1)
-        except Terminated:
+        except interrupts.Terminated:
             click.echo("Terminated.", err=True)
             context.exit(_TERMINATED)
         except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
+from ipai import interrupts
 from ipai.control_plane import migrations
 from ipai.control_plane.records import LogLine, Run, StreamMetrics
 from ipai.errors import BusyError, DatabaseError, NotFoundError
@@ -262,7 +263,8 @@ class ControlPlane:
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
-            yield
+            with interrupts.deferred():
+                yield
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
             raise DatabaseError("The control plane is not set up in this database.", hint="Run ipai init.") from None
         except psycopg.OperationalError as error:
