@@ -15,14 +15,17 @@ from target_postgres.types import BIGINT, TEXT, TIMESTAMPTZ, ColumnType
 TABLE_VERSION = "_sdc_table_version"
 DELETED_AT = "_sdc_deleted_at"
 SYNC_STARTED_AT = "_sdc_sync_started_at"
+EXTRACTED_AT = "_sdc_extracted_at"
+SEQUENCE = "_sdc_sequence"
+CURSOR = "_sdc_cursor"
 
 # In the order in which `sink` writes them after a record's own values.
 PER_ROW: tuple[tuple[str, ColumnType], ...] = (
-    ("_sdc_extracted_at", TIMESTAMPTZ),
+    (EXTRACTED_AT, TIMESTAMPTZ),
     (DELETED_AT, TIMESTAMPTZ),
-    ("_sdc_sequence", BIGINT),
+    (SEQUENCE, BIGINT),
     (TABLE_VERSION, BIGINT),
-    ("_sdc_cursor", TEXT),
+    (CURSOR, TEXT),
 )
 PER_BATCH: tuple[tuple[str, ColumnType], ...] = (
     ("_sdc_received_at", TIMESTAMPTZ),
@@ -33,7 +36,7 @@ PER_BATCH: tuple[tuple[str, ColumnType], ...] = (
     ("_sdc_batch_id", TEXT),
 )
 NAMES = frozenset(name for name, _ in (*PER_ROW, *PER_BATCH))
-SDK_NAMES = NAMES - {"_sdc_cursor", "_sdc_source", "_sdc_stream", "_sdc_batch_id"}
+SDK_NAMES = NAMES - {CURSOR, "_sdc_source", "_sdc_stream", "_sdc_batch_id"}
 
 
 @dataclass(frozen=True)
@@ -45,18 +48,23 @@ class Origin:
     batch_id: str
     sync_started_at: int
 
-    def constants(self, received_at: datetime) -> dict[str, str]:
-        """The SQL expression of each column of `PER_BATCH`.
+    def values(self, received_at: datetime) -> dict[str, str]:
+        """The text of each column of `PER_BATCH`, in its order; the batch is put together now.
 
         Args:
             received_at: when the batch's first record was read.
 
         """
         return {
-            "_sdc_received_at": f"{literal(received_at.isoformat())}::timestamptz",
-            "_sdc_batched_at": f"{literal(datetime.now(tz=timezone.utc).isoformat())}::timestamptz",
-            SYNC_STARTED_AT: f"{self.sync_started_at}::bigint",
-            "_sdc_source": literal(self.source),
-            "_sdc_stream": literal(self.stream),
-            "_sdc_batch_id": literal(self.batch_id),
+            "_sdc_received_at": received_at.isoformat(),
+            "_sdc_batched_at": datetime.now(tz=timezone.utc).isoformat(),
+            SYNC_STARTED_AT: str(self.sync_started_at),
+            "_sdc_source": self.source,
+            "_sdc_stream": self.stream,
+            "_sdc_batch_id": self.batch_id,
         }
+
+    def constants(self, received_at: datetime) -> dict[str, str]:
+        """The same as SQL expressions."""
+        types = dict(PER_BATCH)
+        return {name: f"{literal(value)}::{types[name].sql}" for name, value in self.values(received_at).items()}

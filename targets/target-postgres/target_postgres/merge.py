@@ -6,13 +6,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from target_postgres.lineage import DELETED_AT, SYNC_STARTED_AT, TABLE_VERSION
+from target_postgres.lineage import CURSOR, DELETED_AT, EXTRACTED_AT, SEQUENCE, SYNC_STARTED_AT, TABLE_VERSION
 from target_postgres.naming import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from target_postgres.tables import Column, Table
+
+# These differ with every delivery, or follow from the rest of the row. A new version or deletion is a change.
+_ALWAYS_NEW = frozenset({EXTRACTED_AT, SEQUENCE, CURSOR})
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,9 @@ class Merge:
     Attributes:
         stage: the temporary table, quoted.
         staged: the columns that COPY fills.
-        row_column: a staged column that counts rows, by which the last of several rows of a key is found;
-            None where the rows of a batch have distinct keys already.
+        row_column: a staged column that grows with every row, by which the last of several rows of a key is found.
         upsert: rows replace those of the same key.
+        keep: whether the stage keeps its rows beyond a transaction.
 
     """
 
@@ -33,6 +36,7 @@ class Merge:
     staged: tuple[Column, ...]
     row_column: str | None
     upsert: bool
+    keep: bool
 
     @property
     def keys(self) -> list[str]:
@@ -40,31 +44,44 @@ class Merge:
 
     def create_stage(self) -> str:
         columns = [f"{quote(column.name)} {column.type.staged}" for column in self.staged]
-        if self.row_column:
-            columns.append(f"{quote(self.row_column)} bigint")
-        return f"CREATE TEMPORARY TABLE {self.stage} ({', '.join(columns)})"
+        if self._own_row_column:
+            columns.append(f"{quote(self._own_row_column)} bigint")
+        # One a batch: that costs no more than TRUNCATE, and a transaction that is done again finds none left over.
+        at_commit = "PRESERVE ROWS" if self.keep else "DROP"
+        return f"CREATE TEMPORARY TABLE {self.stage} ({', '.join(columns)}) ON COMMIT {at_commit}"
 
-    def copy(self) -> str:
-        names = [quote(column.name) for column in self.staged]
-        if self.row_column:
-            names.append(quote(self.row_column))
-        return f"COPY {self.stage} ({', '.join(names)}) FROM STDIN"
+    def drop_stage(self) -> str:
+        return f"DROP TABLE {self.stage}"
 
-    def clear_stage(self) -> str:
-        return f"TRUNCATE {self.stage}"
+    def copy(self, *, into_table: bool = False) -> str:
+        """COPY into the stage, or straight into the table, whose lines carry the columns of `PER_BATCH` too."""
+        names = [column.name for column in self.staged]
+        if into_table:
+            names += [column.name for column in self.table.columns if column not in self.staged]
+            return f"COPY {self.table.name.quoted} ({', '.join(map(quote, names))}) FROM STDIN"
+        if self._own_row_column:
+            names.append(self._own_row_column)
+        return f"COPY {self.stage} ({', '.join(map(quote, names))}) FROM STDIN"
 
-    def load(self, constants: Mapping[str, str]) -> list[str]:
+    @property
+    def _own_row_column(self) -> str | None:
+        """The row column, where it is none of the table's."""
+        return None if any(column.name == self.row_column for column in self.staged) else self.row_column
+
+    def load(self, constants: Mapping[str, str], *, distinct: bool) -> list[str]:
         """Bring the staged rows in.
 
         Args:
             constants: SQL expressions of columns that are not staged.
+            distinct: of several rows of a key take the last. Without it such rows fail with a cardinality violation
+                where the table has a unique key.
 
         """
         names = [quote(column.name) for column in self.staged] + [quote(name) for name in constants]
         values = [f"s.{quote(column.name)}" for column in self.staged] + list(constants.values())
         insert = (
-            f"INSERT INTO {self.table.name.quoted} ({', '.join(names)}) "
-            f"SELECT {', '.join(values)} FROM {self._rows()} s"
+            f"INSERT INTO {self.table.name.quoted} AS t ({', '.join(names)}) "
+            f"SELECT {', '.join(values)} FROM {self._last_rows() if distinct else self.stage} s"
         )
         if not self.upsert:
             return [insert]
@@ -74,8 +91,8 @@ class Merge:
         matches = " AND ".join(f"t.{key} = s.{key}" for key in self.keys)
         return [f"DELETE FROM {self.table.name.quoted} t USING {self.stage} s WHERE {matches}", insert]
 
-    def _rows(self) -> str:
-        if not self.row_column:
+    def _last_rows(self) -> str:
+        if self.row_column is None:
             return self.stage
         keys = ", ".join(self.keys)
         return f"(SELECT DISTINCT ON ({keys}) * FROM {self.stage} ORDER BY {keys}, {quote(self.row_column)} DESC)"
@@ -83,8 +100,19 @@ class Merge:
     def _on_conflict(self, names: Sequence[str]) -> str:
         keys = self.keys
         changed = [f"{name} = excluded.{name}" for name in names if name not in keys]
-        action = f"DO UPDATE SET {', '.join(changed)}" if changed else "DO NOTHING"
-        return f" ON CONFLICT ({', '.join(keys)}) {action}"
+        if not changed:
+            return f" ON CONFLICT ({', '.join(keys)}) DO NOTHING"
+        compared = [column for column in self.staged if not column.key and column.name not in _ALWAYS_NEW]
+        # A row that would stay the same is not written anew: no dead tuple, no index entry, no WAL.
+        old = ", ".join(_comparable("t", column) for column in compared)
+        new = ", ".join(_comparable("excluded", column) for column in compared)
+        return f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {', '.join(changed)} " + (
+            f"WHERE ROW({old}) IS DISTINCT FROM ROW({new})" if compared else "WHERE false"
+        )
+
+    def unversioned(self) -> str:
+        """Finds a staged row without a version."""
+        return f"SELECT FROM {self.stage} WHERE {quote(TABLE_VERSION)} IS NULL LIMIT 1"
 
     def delete_all(self) -> str:
         """Empty the table before it is filled anew in the same transaction.
@@ -93,19 +121,33 @@ class Merge:
         """
         return f"DELETE FROM {self.table.name.quoted}"
 
-    def activate(self, version: int, *, hard: bool, sync_started_at: int) -> str:
+    def activate(self, version: int, *, hard: bool, sync_started_at: int, spare_unversioned: bool) -> str:
         """Remove, or mark as deleted, the rows of earlier versions.
 
         Rows without a version count as earlier, but not those that this run brought: a tap may announce
         a version and leave it out of its records.
+
+        Args:
+            version: the one that stays.
+            hard: remove.
+            sync_started_at: when this run began.
+            spare_unversioned: leave all rows without a version: this run brought some, and among them
+                may be some that were left as they are because nothing had changed.
         """
-        old = (
-            f"({quote(TABLE_VERSION)} < {version} OR ({quote(TABLE_VERSION)} IS NULL "
-            f"AND {quote(SYNC_STARTED_AT)} IS DISTINCT FROM {sync_started_at}))"
-        )
+        old = f"{quote(TABLE_VERSION)} < {version}"
+        if not spare_unversioned:
+            old = (
+                f"({old} OR ({quote(TABLE_VERSION)} IS NULL "
+                f"AND {quote(SYNC_STARTED_AT)} IS DISTINCT FROM {sync_started_at}))"
+            )
         if hard:
             return f"DELETE FROM {self.table.name.quoted} WHERE {old}"
         return (
             f"UPDATE {self.table.name.quoted} SET {quote(DELETED_AT)} = clock_timestamp() "
             f"WHERE {old} AND {quote(DELETED_AT)} IS NULL"
         )
+
+
+def _comparable(row: str, column: Column) -> str:
+    name = f"{row}.{quote(column.name)}"
+    return f"{name}::text" if column.type.sql == "json" else name  # json has no equality

@@ -2,195 +2,165 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from singer_sdk import metrics
-from singer_sdk.sinks import Sink
 
 from singer_kit.errors import DataError
 from target_postgres import lineage, naming
-from target_postgres.buffers import Appended, Keyed
-from target_postgres.encoding import NULL, encoder
-from target_postgres.errors import MissingKeyError, copy_position, from_postgres, shorten
+from target_postgres.encoding import encoder
+from target_postgres.errors import MissingKeyError, RefusedError, copy_position, from_postgres
+from target_postgres.layout import lay_out
 from target_postgres.merge import Merge
-from target_postgres.tables import Column, prepare
-from target_postgres.types import column_type, named_type
-from target_postgres.validation import Validator
+from target_postgres.metrics import StreamMeter
+from target_postgres.plans import compile_plan
+from target_postgres.records import Property, RecordEncoder
+from target_postgres.rows import Part, Rows
+from target_postgres.tables import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from singer_sdk.target_base import Target
+    from target_postgres.database import Database
+    from target_postgres.layout import StreamSchema
+    from target_postgres.naming import TableName
+    from target_postgres.plans import Plan
+    from target_postgres.quarantine import Quarantine
+    from target_postgres.rows import Batch, Block
+    from target_postgres.settings import Options
 
-    from target_postgres.buffers import Buffer, Entry
-    from target_postgres.encoding import Encoder
-    from target_postgres.target import TargetPostgres
+_ROW_COLUMN = "_load_row"
 
-# Keys of these kinds are written in one way only: equal text means equal keys.
-_EXACT_KEYS = frozenset({"integer", "text", "boolean"})
-
-
-class TargetMetric(str, Enum):
-    """What the target counts besides the SDK's metrics."""
-
-    RECORD_BYTES = "record_bytes"
+_logger = logging.getLogger("target-postgres")
 
 
-@dataclass(frozen=True)
-class _Property:
-    name: str
-    encode: Encoder
+class Sink:
+    """Turns records into rows and loads them in batches.
 
-
-class PostgresSink(Sink):
-    """Turns records into COPY lines and writes them in batches."""
+    Args:
+        source: the stream.
+        options: the settings.
+        database: the session.
+        origin: what all its rows of this run share.
+        stage: a name for its temporary table that no other has.
+        quarantine: where bad records go; None ends the run at the first.
+        on_new_plan: called when `plan` has changed.
+    """
 
     def __init__(
-        self, target: Target, stream_name: str, schema: dict[str, Any], key_properties: Sequence[str] | None
+        self,
+        source: StreamSchema,
+        options: Options,
+        database: Database,
+        origin: lineage.Origin,
+        *,
+        stage: str,
+        quarantine: Quarantine | None,
+        on_new_plan: Callable[[Sink], None],
     ) -> None:
-        self._target = cast("TargetPostgres", target)
-        self._options = self._target.options
-        super().__init__(target, stream_name, schema, key_properties)
-        self.table_name = naming.table_name(
-            stream_name,
-            schema=self._options.schema,
-            pattern=self._options.table_name,
-            source=self._options.source,
+        self.source = source
+        self.stream = source.stream
+        self._options = options
+        self._database = database
+        self._origin = origin
+        self._stage = naming.quote(stage)
+        self._quarantine = quarantine
+        self._on_new_plan = on_new_plan
+        self.table_name: TableName = naming.table_name(
+            self.stream, schema=options.schema, pattern=options.table_name, source=options.source
         )
-        self.keyed = bool(self._key_properties) and self._options.load_method != "append-only"
-        self.overwrite = self._options.load_method == "overwrite"
-        self.bookmark: tuple[str, ...] = ()
-        self._check: Validator | None = None
-        self._known: frozenset[str] = frozenset(self.original_schema["properties"])
-        self._properties: list[_Property] = []
-        self._keys: list[tuple[int, str]] = []
-        self._fresh: Buffer = Keyed() if self.keyed else Appended()
-        self._covered: Buffer = Keyed() if self.keyed else Appended()
-        self._received_at: datetime | None = None
-        self._counted = [0, 0]
-        self._bytes_counter = metrics.Counter(
-            cast("metrics.Metric", TargetMetric.RECORD_BYTES),
-            {metrics.Tag.STREAM: stream_name},
-            log_interval=0,
-        )
-
-    # SDK hooks
-
-    def get_validator(self) -> None:
-        """The SDK's validation is not used: see `Validator`."""
-
-    def get_sink_record_counter(self) -> metrics.Counter:
-        # The target itself decides when to log: see `report`.
-        return metrics.record_counter(self.stream_name, log_interval=0)
-
-    @property
-    def include_sdc_metadata_properties(self) -> bool:
-        return self._options.metadata
+        self.keyed = bool(source.keys) and options.load_method != "append-only"
+        self.overwrite = options.load_method == "overwrite"
+        self.fresh = Rows()
+        self.covered = Rows()
+        self.meter = StreamMeter(self.stream)
+        self._layout = lay_out(source, metadata=options.metadata, content_encoding=options.content_encoding)
+        self._known = frozenset(source.properties) | lineage.SDK_NAMES
+        self._ignored: set[str] = set()
+        self._tail = b""
+        self._distinct = False
+        self._unversioned = False
+        self._staged = False
 
     def setup(self) -> None:
-        """Make the table fit and lay out the rows."""
-        self._target.claim(self.table_name, self.stream_name)
-        columns = self._wanted_columns()
-        if not columns:
-            raise DataError(f"Stream {self.stream_name!r}: its SCHEMA has no properties, so there is nothing to load.")
-        if self.config.get("validate_records", True):
-            self._check = Validator(self.original_schema, stream=self.stream_name)
-        database = self._target.database
-        doing = f"Stream {self.stream_name!r}: preparing table {self.table_name.quoted}"
+        """Make the table fit and lay out the rows; may be done again."""
+        doing = f"Stream {self.stream!r}: preparing table {self.table_name.quoted}"
         try:
-            table = prepare(database, self.stream_name, self.table_name, columns, unique=self.keyed)
+            table = prepare(
+                self._database, self.stream, self.table_name, self._layout.columns, unique=self.keyed
+            )
         except psycopg.Error as error:
             raise from_postgres(error, doing) from error
         if self.keyed and not table.unique_key:
-            self.logger.warning(
-                "Table %s has no unique index on exactly the key properties %s: rows are replaced by DELETE "
-                "and INSERT, "
-                "which is slower. Next: create such an index.",
+            _logger.warning(
+                "Table %s has no unique index on exactly the key properties %s: rows are replaced by DELETE and "
+                "INSERT, which is slower. Next: create such an index.",
                 self.table_name.quoted,
-                list(self._key_properties),
+                list(self.source.keys),
             )
-        staged_lineage = {name for name, _ in lineage.PER_ROW} if self._options.metadata else set()
         per_batch = {name for name, _ in lineage.PER_BATCH} if self._options.metadata else set()
         staged = tuple(column for column in table.columns if column.name not in per_batch)
-        types = {column.name: column.type for column in staged}
-        self._properties = [
-            _Property(name, encoder(types[column].kind, sanitize=self._options.sanitize))
-            for name, column in self._names.items()
-            if column not in staged_lineage
-        ]
-        positions = {item.name: position for position, item in enumerate(self._properties)}
-        self._keys = [(positions[name], name) for name in self._key_properties]
-        exact = all(types[self._names[name]].kind in _EXACT_KEYS for name in self._key_properties)
-        counted = self.keyed and (self.overwrite or not exact)
-        self._row_column = self._free_name("_load_row", set(types)) if counted else None
-        self.merge = Merge(
+        self._kinds = {column.name: column.type for column in staged}
+        self._written = [(name, column) for name, column in self._layout.names.items() if column in self._kinds]
+        straight = not self.keyed and not self.overwrite
+        self._straight = straight and all(column.type.staged == column.type.sql for column in table.columns)
+        row_column = lineage.SEQUENCE if self._options.metadata else _free_name(_ROW_COLUMN, self._kinds)
+        self._merge = Merge(
             table,
-            stage=naming.quote(f"load_{self._target.next_number()}"),
+            stage=self._stage,
             staged=staged,
-            row_column=self._row_column,
+            row_column=row_column if self.keyed else None,
             upsert=self.keyed,
+            keep=self.overwrite,
         )
-        database.run(self.merge.create_stage(), doing=doing)
+        self._encoder = self._make_encoder()
+        self._refresh()
 
-    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
-        self._target.take(self, record, {})
+    def _make_encoder(self) -> RecordEncoder:
+        check = None
+        if self._options.validate:
+            # Compiled at the first record that comes this way: the native path needs none of it.
+            check = _Lazy(self.source.schema, self.stream)
+        return RecordEncoder(
+            self.stream,
+            [
+                Property(name, encoder(self._kinds[column].kind, sanitize=self._options.sanitize))
+                for name, column in self._written
+            ],
+            keys=self.source.keys,
+            check=check,
+            metadata=self._options.metadata,
+            sequence=self.keyed,
+            bookmark=self.source.bookmark,
+        )
 
-    def process_batch(self, context: dict[str, Any]) -> None:
-        """Rows are written by the loader, when it may."""
-
-    # Layout
-
-    def _wanted_columns(self) -> list[Column]:
-        reserved = lineage.NAMES if self._options.metadata else lineage.SDK_NAMES
-        properties = {
-            name: definition for name, definition in self.original_schema["properties"].items() if name not in reserved
-        }
-        for name in sorted(self._known - set(properties) - {lineage.DELETED_AT}):
-            self.logger.warning(
-                "Stream '%s': its own property '%s' gives way to the column of that name",
-                self.stream_name,
-                name,
-            )
-        self._names = {name: naming.column_name(name, stream=self.stream_name) for name in properties}
-        columns = []
-        for name, definition in properties.items():
-            asked = definition.get("x-sql-datatype") if isinstance(definition, dict) else None
-            if isinstance(asked, str) and named_type(asked) is None:
-                self.logger.warning(
-                    "Stream '%s', property '%s': x-sql-datatype %s is not supported and ignored",
-                    self.stream_name,
-                    name,
-                    shorten(asked),
-                )
-            wanted = column_type(definition, content_encoding=self._options.content_encoding)
-            columns.append(Column(self._names[name], wanted, key=name in self._key_properties))
-        for name in self._key_properties:
-            if name not in properties:
-                raise DataError(f"Stream {self.stream_name!r}: key property {name!r} is missing from its SCHEMA.")
-        if self._options.metadata:
-            columns += [Column(name, wanted) for name, wanted in (*lineage.PER_ROW, *lineage.PER_BATCH)]
-        taken: dict[str, str] = {}
-        for name, column in self._names.items():
-            if (other := taken.setdefault(column, name)) != name:
-                raise DataError(
-                    f"Stream {self.stream_name!r}: properties {other!r} and {name!r} would share column {column!r}."
-                )
-        return columns
-
-    @staticmethod
-    def _free_name(name: str, taken: set[str]) -> str:
-        while name in taken:
-            name += "_"
-        return name
+    @property
+    def plan(self) -> Plan | None:
+        """How the native scanner reads the stream's records; None where it cannot."""
+        if any(_rounds_or_cuts(self._kinds[column].sql) for _, column in self._written):
+            return None
+        return compile_plan(
+            dict(self.source.schema),
+            [(name, self._kinds[column].kind) for name, column in self._written],
+            keys=self.source.keys,
+            validate=self._options.validate,
+            lineage=self._options.metadata,
+            sequence=self.keyed,
+            bookmark=self.source.bookmark,
+            ignored=frozenset(self._ignored | lineage.SDK_NAMES) - set(self._layout.names),
+            tail=self._tail,
+        )
 
     # Records
 
-    def add(self, record: dict[str, Any], message: dict[str, Any], where: str, line: int, sequence: int) -> int:
+    def add(
+        self, record: dict[str, Any], message: Mapping[str, Any], where: str, line: int, sequence: int,
+        block: Block | None = None,
+    ) -> int:  # fmt: skip
         """Take a record; the size of its row.
 
         Args:
@@ -199,171 +169,178 @@ class PostgresSink(Sink):
             where: for messages, such as `line 7`.
             line: its number.
             sequence: grows with every record.
+            block: where the line can still be read, if bad records are kept.
 
+        Raises:
+            DataError: it cannot be loaded.
         """
-        if self._check is not None:
-            try:
-                self._check(record)
-            except DataError as error:
-                raise DataError(
-                    f"Stream {self.stream_name!r}, {where}: the record violates its SCHEMA: {error}."
-                ) from None
         if not record.keys() <= self._known:
             self._warn_of_unknown(record)
-        get = record.get
         try:
-            parts = [NULL if (value := get(item.name)) is None else item.encode(value) for item in self._properties]
-        except (DataError, RecursionError):
-            raise self._explained(record, where) from None
-        if self._keys:
-            key = "\t".join([parts[position] for position, _ in self._keys])
-            if NULL in key:
-                self._check_keys(parts, where)
-        else:
-            key = ""
-        if self._options.metadata:
-            self._add_lineage(parts, record, message, sequence, where)
-        if self._row_column is not None:
-            parts.append(str(sequence))
-        row = "\t".join(parts) + "\n"
-        if self._received_at is None:
-            self._received_at = datetime.now(tz=timezone.utc)
-        self._fresh.add(key, (line, row))
+            row = self._encoder.encode(record, message, sequence).encode()
+        except DataError as error:
+            advice = (
+                " Next: have the tap send it, or choose other keys with stream_maps and __key_properties__."
+                if isinstance(error, MissingKeyError)
+                else ""
+            )
+            raise type(error)(f"Stream {self.stream!r}, {where}: {error}.{advice}") from None
+        self.fresh.add(row + self._tail + b"\n", line, block)
         return len(row)
 
-    def _check_keys(self, parts: list[str], where: str) -> None:
-        for position, name in self._keys:
-            if parts[position] == NULL:
-                raise MissingKeyError(
-                    f"Stream {self.stream_name!r}, {where}: key property {name!r} is missing or null. "
-                    "Next: have the tap send it, or choose other keys with stream_maps and "
-                    "__key_properties__."
-                )
-
-    def _add_lineage(
-        self, parts: list[str], record: dict[str, Any], message: dict[str, Any], sequence: int, where: str
-    ) -> None:
-        extracted, deleted = message.get("time_extracted"), record.get(lineage.DELETED_AT)
-        version = message.get("version")
-        try:
-            parts.append(NULL if extracted is None else _TIMESTAMP(extracted))
-            parts.append(NULL if deleted is None else _TIMESTAMP(deleted))
-            parts.append(str(sequence))
-            parts.append(NULL if version is None else _INTEGER(version))
-        except DataError as error:
-            raise DataError(
-                f"Stream {self.stream_name!r}, {where}: time_extracted, _sdc_deleted_at or version: {error}."
-            ) from None
-        if not self.bookmark:
-            parts.append(NULL)
-        elif len(self.bookmark) == 1:
-            cursor = record.get(self.bookmark[0])
-            parts.append(NULL if cursor is None else _CURSOR(cursor))
-        else:
-            parts.append(_CURSOR([record.get(name) for name in self.bookmark]))
-
-    def _explained(self, record: dict[str, Any], where: str) -> DataError:
-        for item in self._properties:
-            value = record.get(item.name)
-            try:
-                if value is not None:
-                    item.encode(value)
-            except DataError as error:
-                return DataError(
-                    f"Stream {self.stream_name!r}, {where}: property {item.name!r} is {shorten(value)}: {error}."
-                )
-            except RecursionError:
-                return DataError(f"Stream {self.stream_name!r}, {where}: property {item.name!r} is nested too deeply.")
-        return DataError(f"Stream {self.stream_name!r}, {where}: the record cannot be loaded.")
+    def extend(self, data: bytes, lines: Sequence[int], block: Block | None) -> None:
+        """Take rows that the scanner has written."""
+        self.fresh.extend(Part(data, lines, block))
 
     def _warn_of_unknown(self, record: dict[str, Any]) -> None:
-        for name in record.keys() - self._known:
-            if name not in self._warned_missing_fields and name not in lineage.SDK_NAMES:
-                self._warned_missing_fields.add(name)
-                self.logger.warning(
-                    "Stream '%s': property '%s' is not in its SCHEMA and is not loaded",
-                    self.stream_name,
-                    name,
-                )
+        for name in record.keys() - self._known - self._ignored:
+            self._ignored.add(name)
+            _logger.warning(
+                "Stream '%s': property '%s' is not in its SCHEMA and is not loaded", self.stream, name
+            )
+            self._on_new_plan(self)
 
     # Batches
 
-    def absorb_fresh(self) -> None:
-        """A STATE covers everything so far."""
-        self._covered.absorb(self._fresh)
+    def take(self) -> Batch:
+        batch = self.covered.take()
+        self._refresh()
+        return batch
 
-    def discard_fresh(self) -> None:
-        self._fresh.clear()
+    def _refresh(self) -> None:
+        """Rows that go straight into the table carry the columns of `lineage.PER_BATCH` themselves."""
+        if self._straight and self._options.metadata:
+            values = self._origin.values(datetime.now(tz=timezone.utc)).values()
+            self._tail = "".join("\t" + _TEXT(value) for value in values).encode()
+        self._on_new_plan(self)
 
-    def write(self) -> None:
-        """Load the covered rows into the open transaction."""
-        entries = self._covered.take()
-        if not entries:
+    def load(self, batch: Batch) -> None:
+        """Bring rows into the open transaction."""
+        if not batch.rows:
             return
-        with self.batch_processing_timer:
-            self._copy(entries)
-            if not self.overwrite:
-                self.move()
-                self._target.database.run(self.merge.clear_stage(), doing=self._doing)
+        began = time.monotonic()
+        if self._quarantine is None:
+            self._load(batch)
+        else:
+            self._load_the_good(batch, self._quarantine)
+        self.meter.loaded(time.monotonic() - began)
 
-    def move(self, *, replace: bool = False) -> None:
-        """Bring staged rows into the table.
+    def _load(self, batch: Batch) -> None:
+        if self._straight:
+            self._copy(batch, into_table=True)
+            return
+        if not self._staged:
+            self._run(self._merge.create_stage())
+            self._staged = self.overwrite
+        self._copy(batch, into_table=False)
+        if not self.overwrite:
+            self._move(batch.begun_at)
+            self._run(self._merge.drop_stage())
+
+    def _load_the_good(self, batch: Batch, quarantine: Quarantine) -> None:
+        try:
+            with self._database.savepoint():
+                self._load(batch)
+        except DataError as error:
+            if not isinstance(error.__cause__, (psycopg.DataError, psycopg.IntegrityError)):
+                raise
+            if batch.rows == 1:
+                line = batch.line(0)
+                quarantine.add_refused(self.stream, self.table_name, line, error, batch.raw(0) or b"")
+                return
+            row = error.row if isinstance(error, RefusedError) else None
+            for part in batch.split(batch.rows // 2) if row is None else batch.split(row, row + 1):
+                self._load_the_good(part, quarantine)
+
+    def replace(self, *, first: bool) -> None:
+        """Bring the staged rows of the whole run into the table.
 
         Args:
-            replace: delete all rows of the table first.
-
+            first: delete all rows of the table before.
         """
-        constants = {}
-        if self._options.metadata:
-            received_at = self._received_at or datetime.now(tz=timezone.utc)
-            constants = self._target.origin(self.stream_name).constants(received_at)
-        self._received_at = None
-        statements = [self.merge.delete_all()] if replace else []
-        for statement in (*statements, *self.merge.load(constants)):
-            self._target.database.run(statement, doing=self._doing)
+        if not self._staged:
+            self._run(self._merge.create_stage())
+        if first:
+            self._run(self._merge.delete_all())
+        self._move(datetime.now(tz=timezone.utc))
+
+    def _move(self, received_at: datetime) -> None:
+        constants = self._origin.constants(received_at) if self._options.metadata else {}
+        if self.keyed and self._options.metadata and not self._unversioned and not self.overwrite:
+            self._unversioned = bool(self._database.rows(self._merge.unversioned()))
+        statements = partial(self._merge.load, constants)
+        table = self._merge.table
+        if not (self.keyed and table.unique_key) or self._distinct or self.overwrite:
+            for statement in statements(distinct=self.keyed):
+                self._run(statement)
+            return
+        try:
+            with self._database.savepoint():
+                self._run(*statements(distinct=False))
+        except DataError as error:
+            if not isinstance(error.__cause__, psycopg.errors.CardinalityViolation):
+                raise
+            # A key came twice in one batch. Where that happens once it happens again.
+            self._distinct = True
+            self._run(*statements(distinct=True))
 
     def activate(self, version: int) -> None:
         """Remove or mark the rows of earlier versions."""
-        statement = self.merge.activate(
-            version, hard=self._options.hard_delete, sync_started_at=self._target.initialized_at
+        statement = self._merge.activate(
+            version,
+            hard=self._options.hard_delete,
+            sync_started_at=self._origin.sync_started_at,
+            spare_unversioned=self._unversioned,
         )
-        self._target.database.run(statement, doing=f"Stream {self.stream_name!r}: activating version {version}")
+        self._database.run(statement, doing=f"Stream {self.stream!r}: activating version {version}")
 
     @property
     def _doing(self) -> str:
-        return f"Stream {self.stream_name!r}: loading {self.table_name.quoted}"
+        return f"Stream {self.stream!r}: loading {self.table_name.quoted}"
 
-    def _copy(self, entries: Any) -> None:
+    def _run(self, statement: str) -> None:
+        self._database.run(statement, doing=self._doing)
+
+    def _copy(self, batch: Batch, *, into_table: bool) -> None:
         try:
-            self._target.database.copy(self.merge.copy(), (row for _, row in entries))
+            self._database.copy(self._merge.copy(into_table=into_table), batch.data())
         except psycopg.Error as error:
-            raise self._copy_error(error, list(entries)) from error
+            raise self._copy_error(error, batch) from error
 
-    def _copy_error(self, error: psycopg.Error, entries: list[Entry]) -> Exception:
+    def _copy_error(self, error: psycopg.Error, batch: Batch) -> Exception:
         row, column = copy_position(error)
-        if row is None or not 0 < row <= len(entries):
+        if row is None or not 0 < row <= batch.rows or not isinstance(error, (psycopg.DataError, psycopg.IntegrityError)):
             return from_postgres(error, self._doing)
-        names = {column: name for name, column in self._names.items()}
+        names = {column: name for name, column in self._layout.names.items()}
         at = f", property {names.get(column, column)!r}" if column else ""
         reason = (error.diag.message_primary or "refused by Postgres")[:300]
-        return DataError(f"Stream {self.stream_name!r}, line {entries[row - 1][0]}{at}: {reason}.")
-
-    # Metrics
-
-    def count(self, size: int) -> None:
-        self._counted[0] += 1
-        self._counted[1] += size
-
-    def report(self) -> None:
-        """Log what has been counted since the last report."""
-        rows, size = self._counted
-        if rows:
-            self._counted = [0, 0]
-            self.record_counter_metric.last_log_time = self._bytes_counter.last_log_time = time.time() - 1
-            self.record_counter_metric.increment(rows)
-            self._bytes_counter.increment(size)
+        return RefusedError(f"Stream {self.stream!r}, line {batch.line(row - 1)}{at}: {reason}.", row - 1)
 
 
-_TIMESTAMP = encoder("timestamp", sanitize=False)
-_INTEGER = encoder("integer", sanitize=False)
-_CURSOR = encoder("text", sanitize=True)
+class _Lazy:
+    """A validator that is compiled when the first record asks for it."""
+
+    def __init__(self, schema: Mapping[str, Any], stream: str) -> None:
+        self._schema, self._stream = schema, stream
+        self._check: Callable[[dict[str, Any]], None] | None = None
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        if self._check is None:
+            from target_postgres.validation import Validator  # noqa: PLC0415 - its import takes time
+
+            self._check = Validator(dict(self._schema), stream=self._stream)
+        self._check(record)
+
+
+def _rounds_or_cuts(sql: str) -> bool:
+    """Whether a column may change a value without a word, or takes a smaller range than its kind."""
+    return "(" in sql or sql in {"smallint", "integer", "real"}
+
+
+def _free_name(name: str, taken: Mapping[str, Any]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+_TEXT = encoder("text", sanitize=True)
