@@ -8,7 +8,6 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from singer_kit.errors import DataError
-from singer_kit.postgres import connect
 from target_postgres.errors import from_postgres
 
 if TYPE_CHECKING:
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
     from psycopg.rows import TupleRow
+
+    from target_postgres.connection import Connector
 
 _COPY_BYTES = 1 << 18
 
@@ -27,24 +28,14 @@ class Database:
     The connection opens with the first statement. It is in a transaction from any statement up to `commit`.
     """
 
-    def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
         self._connection: Connection[TupleRow] | None = None
 
     @property
     def connection(self) -> Connection[TupleRow]:
         if self._connection is None:
-            connection = connect(self._conninfo, application_name="target-postgres", autocommit=True)
-            # What is written and quoted here counts on these, whatever the role's or the database's
-            # defaults are.
-            connection.execute(
-                "SELECT set_config('client_encoding', 'UTF8', false), "
-                "set_config('standard_conforming_strings', 'on', false),"
-                "set_config('datestyle', 'ISO, MDY', false), set_config('client_min_messages', 'error', "
-                "false)"
-            )
-            connection.autocommit = False
-            self._connection = connection
+            self._connection = self._connector.open()
         return self._connection
 
     def rows(self, statement: str, parameters: tuple[Any, ...] | None = None) -> list[TupleRow]:
@@ -87,9 +78,9 @@ class Database:
 
     def close(self) -> None:
         """Roll back what is open and end the session."""
-        if self._connection is None:
-            return
-        if self._connection.info.transaction_status == TransactionStatus.ACTIVE:
-            self._connection.cancel_safe(timeout=5)
-        self._connection.close()
-        self._connection = None
+        if self._connection is not None:
+            if self._connection.info.transaction_status == TransactionStatus.ACTIVE:
+                self._connection.cancel_safe(timeout=5)
+            self._connection.close()
+            self._connection = None
+        self._connector.close()
