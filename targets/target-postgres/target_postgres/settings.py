@@ -1,60 +1,126 @@
 # ruff: noqa: E501 - one setting a line reads as a table
-"""Settings: the names of meltanolabs-target-postgres, and a few of our own."""
+"""Settings: the names of meltanolabs-target-postgres, and some of our own.
+
+Plain data, so that a start that needs nothing of the SDK does not pay for its import; the SDK reads the same table as the
+plugin's `config_jsonschema`. What the settings say about the connection, `connection.py` reads.
+"""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from pathlib import Path
+import copy
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from psycopg.conninfo import make_conninfo
-from singer_sdk import typing as th
-
 from singer_kit.errors import ConfigurationError
-from singer_kit.postgres import conninfo_from_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-_SSL_MODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_SCHEMA_POLICIES = ("evolve", "freeze", "fail")
+_PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "object": dict,
+}
 
-SETTINGS: dict[str, Any] = th.PropertiesList(
-    th.Property("sqlalchemy_url", th.StringType, secret=True, description="Connection URL, such as postgresql://user:password@host:5432/database. Takes the place of host, port, user, password, database and all ssl settings."),
-    th.Property("host", th.StringType, description="Host name of the server."),
-    th.Property("port", th.IntegerType, default=5432, description="Port of the server."),
-    th.Property("user", th.StringType, description="User name."),
-    th.Property("password", th.StringType, secret=True, description="Password."),
-    th.Property("database", th.StringType, description="Database name."),
-    th.Property("default_target_schema", th.StringType, default="melty", description="Schema of all tables. If empty, the schema part of streams named schema-table, or public."),
-    th.Property("table_name", th.StringType, default="{stream}", description="Name of each table: {stream} is the last part of a stream named database-schema-table, {full_stream} all of it, {source} the setting source_name. Example: raw_{source}_{stream}."),
-    th.Property("load_method", th.StringType, allowed_values=["append-only", "upsert", "overwrite"], description="append-only adds rows; upsert replaces rows of the same key; overwrite replaces all rows at the clean end of the input. If unset, upsert for streams with key properties and append-only for others."),
-    th.Property("activate_version", th.BooleanType, default=True, description="Follow ACTIVATE_VERSION messages at the clean end of the input. Needs add_record_metadata."),
-    th.Property("hard_delete", th.BooleanType, default=False, description="ACTIVATE_VERSION deletes rows of earlier versions instead of setting _sdc_deleted_at."),
-    th.Property("add_record_metadata", th.BooleanType, default=True, description="Add the lineage columns (_sdc_...)."),
-    th.Property("source_name", th.StringType, default="", description="What the column _sdc_source says, and {source} in table_name."),
-    th.Property("batch_id", th.StringType, description="What the column _sdc_batch_id says. If unset, generated for each run."),
-    th.Property("interpret_content_encoding", th.BooleanType, default=False, description="Store strings with contentEncoding base64 or base16 as bytea."),
-    th.Property("sanitize_null_text_characters", th.BooleanType, default=False, description="Replace characters that Postgres cannot store in text (NUL, halves of surrogate pairs) by U+FFFD instead of refusing the record."),
-    th.Property("batch_size_rows", th.IntegerType, default=10_000, description="Rows that wait at most before they are loaded."),
-    th.Property("batch_size_bytes", th.IntegerType, default=32 * 1024 * 1024, description="Bytes that wait at most before they are loaded."),
-    th.Property("commit_interval_seconds", th.NumberType, default=5, description="Rows that a STATE covers are committed, and the STATE acknowledged, at the first message after this time."),
-    th.Property("ssl_enable", th.BooleanType, default=False, description="Use ssl_mode and ssl_certificate_authority. If false, TLS is used when the server offers it."),
-    th.Property("ssl_mode", th.StringType, default="verify-full", allowed_values=_SSL_MODES, description="How the connection is protected, see libpq."),
-    th.Property("ssl_certificate_authority", th.StringType, default="~/.postgresql/root.crt", description="Certificate authority: a path, or the PEM text itself."),
-    th.Property("ssl_client_certificate_enable", th.BooleanType, default=False, description="Present a client certificate."),
-    th.Property("ssl_client_certificate", th.StringType, default="~/.postgresql/postgresql.crt", description="Client certificate: a path, or the PEM text itself."),
-    th.Property("ssl_client_private_key", th.StringType, secret=True, default="~/.postgresql/postgresql.key", description="Private key: a path, or the PEM text itself."),
-    th.Property("ssl_storage_directory", th.StringType, default=".secrets", description="Where certificates that are given as text are written for libpq."),
-    th.Property("ssh_tunnel", th.ObjectType(th.Property("enable", th.BooleanType, default=False), additional_properties=True), description="Not supported: enable must be false. Open the tunnel outside, for example with ssh -L."),
-    th.Property("use_copy", th.BooleanType, description="Accepted and ignored: COPY is always used."),
-    th.Property("dialect+driver", th.StringType, description="Accepted and ignored."),
-).to_dict()  # fmt: skip
+
+def _setting(
+    kind: str,
+    description: str,
+    *,
+    default: Any = None,
+    secret: bool = False,
+    allowed: Sequence[str] = (),
+    least: float | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """One setting as JSON schema; without a value it is unset, so null always is one."""
+    schema: dict[str, Any] = {"type": [kind, "null"], "description": description}
+    if default is not None:
+        schema["default"] = default
+    if allowed:
+        schema["enum"] = [*allowed, None]
+    if least is not None:
+        schema["minimum"] = least
+    if secret:
+        schema |= {"secret": True, "writeOnly": True}
+    return schema | more
+
+
+_SSH_TUNNEL = {
+    "enable": _setting("boolean", "Open the tunnel.", default=False),
+    "host": _setting("string", "The SSH server (bastion). It must be able to reach the database's host and port."),
+    "port": _setting("integer", "Port of the SSH server.", default=22),
+    "username": _setting("string", "User name on the SSH server."),
+    "private_key": _setting("string", "Private key: a path, or the key's text itself. If unset, the keys of ssh-agent and of ~/.ssh are tried.", secret=True),
+    "private_key_password": _setting("string", "Pass phrase of the private key.", secret=True),
+    "host_key": _setting("string", "What the SSH server must prove to be: its fingerprint (SHA256:...), or its public key (ssh-ed25519 AAAA...); `any` trusts whoever answers. If unset, known_hosts decides."),
+    "known_hosts": _setting("string", "File of the SSH servers to trust, as ssh keeps it.", default="~/.ssh/known_hosts"),
+}  # fmt: skip
+
+SETTINGS: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        # Where
+        "sqlalchemy_url": _setting("string", "Connection URL, such as postgresql://user:password@host:5432/database, or libpq's form host=... dbname=.... Takes the place of host, port, user, password, database and all ssl settings.", secret=True),
+        "host": _setting("string", "Host name of the server."),
+        "port": _setting("integer", "Port of the server.", default=5432),
+        "user": _setting("string", "User name."),
+        "password": _setting("string", "Password.", secret=True),
+        "database": _setting("string", "Database name."),
+        # What
+        "default_target_schema": _setting("string", "Schema of all tables. If empty, the schema part of streams named schema-table, or public.", default="melty"),
+        "table_name": _setting("string", "Name of each table: {stream} is the last part of a stream named database-schema-table, {full_stream} all of it, {source} the setting source_name. Example: raw_{source}_{stream}.", default="{stream}"),
+        "load_method": _setting("string", "append-only adds rows; upsert replaces rows of the same key; overwrite replaces all rows at the clean end of the input. If unset, upsert for streams with key properties and append-only for others.", allowed=("append-only", "upsert", "overwrite")),
+        "activate_version": _setting("boolean", "Follow ACTIVATE_VERSION messages at the clean end of the input. Needs add_record_metadata.", default=True),
+        "hard_delete": _setting("boolean", "ACTIVATE_VERSION deletes rows of earlier versions instead of setting _sdc_deleted_at.", default=False),
+        "add_record_metadata": _setting("boolean", "Add the lineage columns (_sdc_...).", default=True),
+        "source_name": _setting("string", "What the column _sdc_source says, and {source} in table_name.", default=""),
+        "batch_id": _setting("string", "What the column _sdc_batch_id says. If unset, generated for each run."),
+        "interpret_content_encoding": _setting("boolean", "Store strings with contentEncoding base64 or base16 as bytea.", default=False),
+        "sanitize_null_text_characters": _setting("boolean", "Replace characters that Postgres cannot store in text (NUL, halves of surrogate pairs) by U+FFFD instead of refusing the record.", default=False),
+        "schema_policy": _setting("string", "What happens when a stream's SCHEMA no longer fits its table. evolve: columns are added and widened; freeze: the table stays, and what it has no place for is left out; fail: the run ends.", default="evolve", allowed=_SCHEMA_POLICIES),
+        "schema_policies": _setting("object", 'schema_policy for single streams, by name or pattern: {"sale_*": "freeze"}. A name goes before patterns, an earlier pattern before a later one.', default={}, additionalProperties={"enum": list(_SCHEMA_POLICIES)}),
+        "on_bad_record": _setting("string", "What happens to a record that cannot be loaded. fail: the run ends; quarantine: it goes to bad_records_table with the reason.", default="fail", allowed=("fail", "quarantine")),
+        "max_bad_records": _setting("integer", "With on_bad_record quarantine, the run fails at the next bad record after so many.", default=1000, least=0),
+        "bad_records_table": _setting("string", "Table of bad records, in default_target_schema.", default="_bad_records"),
+        # When
+        "batch_size_rows": _setting("integer", "Rows that wait at most before they are loaded.", default=10_000, least=1),
+        "batch_size_bytes": _setting("integer", "Bytes that wait at most before they are loaded.", default=32 * 1024 * 1024, least=1),
+        "commit_interval_seconds": _setting("number", "Rows that a STATE covers are committed, and the STATE acknowledged, at the first message after this time.", default=5, least=0),
+        "end_of_input": _setting("string", "What the end of the input proves. finished: the tap has succeeded, so that rows after its last STATE are kept; unknown: it may have died.", default="unknown", allowed=("unknown", "finished")),
+        "state_table": _setting("string", "Table, as schema.table, in which each STATE is stored in the transaction of the rows it covers. Needs state_id."),
+        "state_id": _setting("string", "Whose STATE it is: the key in state_table."),
+        "fencing_token": _setting("integer", "A number that grows with every run of a state_id: a run with a smaller one than state_table has seen is refused and writes nothing. Needs state_table."),
+        # How the connection is made
+        "connection_retry_seconds": _setting("number", "How long to go on trying while the server, or the SSH server, does not answer.", default=60, least=0),
+        "connect_timeout": _setting("integer", "Seconds that one attempt to connect may take.", default=15, least=2),
+        "application_name": _setting("string", "What pg_stat_activity shows.", default="target-postgres"),
+        "statement_timeout_seconds": _setting("number", "A statement that takes longer is cancelled. 0: never, whatever the server's and the role's defaults are.", default=0, least=0),
+        "lock_timeout_seconds": _setting("number", "A statement that waits longer for a lock is cancelled and tried again. 0: waits on, whatever the server's and the role's defaults are.", default=0, least=0),
+        "ssl_enable": _setting("boolean", "Use ssl_mode and ssl_certificate_authority. If false, TLS is used when the server offers it.", default=False),
+        "ssl_mode": _setting("string", "How the connection is protected, see libpq.", default="verify-full", allowed=_SSL_MODES),
+        "ssl_certificate_authority": _setting("string", "Certificate authority: a path, the PEM text itself, or `system` for those that the machine trusts.", default="~/.postgresql/root.crt"),
+        "ssl_client_certificate_enable": _setting("boolean", "Present a client certificate.", default=False),
+        "ssl_client_certificate": _setting("string", "Client certificate: a path, or the PEM text itself.", default="~/.postgresql/postgresql.crt"),
+        "ssl_client_private_key": _setting("string", "Private key: a path, or the PEM text itself.", default="~/.postgresql/postgresql.key", secret=True),
+        "ssl_storage_directory": _setting("string", "Where PEM text is put, in a folder of its own, for the moment of connecting. If unset, the system's folder for temporary files."),
+        "ssh_tunnel": _setting("object", "Connect through an SSH server. Needs the extra `ssh`.", properties=_SSH_TUNNEL, additionalProperties=False),
+        # Of the peer's, without effect
+        "use_copy": _setting("boolean", "Accepted and ignored: COPY is always used."),
+        "dialect+driver": _setting("string", "Accepted and ignored."),
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Options:
-    """What sinks need to know of the settings."""
+    """What the settings say about tables, records and STATEs."""
 
     schema: str | None
     table_name: str
@@ -65,89 +131,101 @@ class Options:
     hard_delete: bool
     content_encoding: bool
     sanitize: bool
+    state_table: str | None = None
+    state_id: str | None = None
+    fencing_token: int | None = None
+    input_end_is_success: bool = False
+    quarantine: bool = False
+    max_bad_records: int = 1000
+    bad_records_table: str = "_bad_records"
+    schema_policy: str = "evolve"
+    schema_policies: Mapping[str, str] = field(default_factory=dict)
+
+    def policy(self, stream: str) -> str:
+        """What to do when this stream's SCHEMA no longer fits its table: `evolve`, `freeze` or `fail`."""
+        if stream in self.schema_policies:
+            return self.schema_policies[stream]
+        matching = (policy for glob, policy in self.schema_policies.items() if fnmatchcase(stream, glob))
+        return next(matching, self.schema_policy)
+
+
+def defaults() -> dict[str, Any]:
+    """The settings that have a value when nobody sets them; a new dict each time."""
+    return {
+        name: copy.deepcopy(schema["default"]) for name, schema in SETTINGS["properties"].items() if "default" in schema
+    }
+
+
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with their defaults, every value checked. What the table does not know stays as it is.
+
+    Raises:
+        ConfigurationError: a value is not of its setting's kind. Secrets are not repeated.
+    """
+    _check(config, SETTINGS, "")
+    return defaults() | dict(config)
+
+
+def _check(config: Mapping[str, Any], schema: Mapping[str, Any], parent: str) -> None:
+    known: Mapping[str, Any] = schema.get("properties", {})
+    for key, value in config.items():
+        name = f"{parent}{key}"
+        setting = known.get(key, schema.get("additionalProperties"))
+        if setting is False:
+            raise ConfigurationError(f"There is no setting {name}. Next: known are {', '.join(known)}.")
+        if not isinstance(setting, dict) or value is None:
+            continue
+        shown = "the one given" if setting.get("secret") else repr(value)
+        kind = setting.get("type", ["string"])[0]
+        if not isinstance(value, _PYTHON_TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
+            raise ConfigurationError(f"Setting {name} must be of type {kind}, not {shown}.")
+        if value not in (allowed := setting.get("enum", [value])):
+            choices = ", ".join(str(choice) for choice in allowed if choice is not None)
+            raise ConfigurationError(f"Setting {name} must be one of {choices}, not {shown}.")
+        if isinstance(value, (int, float)) and value < (least := setting.get("minimum", value)):
+            raise ConfigurationError(f"Setting {name} must be at least {least}, not {shown}.")
+        if isinstance(value, dict):
+            _check(value, setting, f"{name}.")
 
 
 def options(config: Mapping[str, Any], *, batch_id: str) -> Options:
     """Read the settings that shape tables.
 
     Args:
-        config: the plugin's settings, with defaults.
+        config: the plugin's settings, with or without defaults.
         batch_id: for when the setting is unset.
 
     Raises:
         ConfigurationError: settings contradict each other or ask for what does not exist here.
-
     """
-    metadata = bool(config.get("add_record_metadata", True))
-    if not metadata and config.get("activate_version", True):
+    complete_config = complete(config)
+    # Null is unset, but for the schema: a name that is empty is a choice there.
+    given = defaults() | {name: value for name, value in complete_config.items() if value is not None}
+    if not given["add_record_metadata"] and given["activate_version"]:
         raise ConfigurationError(
             "activate_version needs the columns that add_record_metadata=false leaves out. "
             "Next: set activate_version to false too, or add_record_metadata to true."
         )
-    if (config.get("ssh_tunnel") or {}).get("enable"):
-        raise ConfigurationError(
-            "ssh_tunnel is not supported. Next: open the tunnel outside (ssh -L 5433:database:5432 bastion) "
-            "and set host and port to its local end."
-        )
-    for name in ("batch_size_rows", "batch_size_bytes"):
-        if (value := config.get(name)) is not None and value < 1:
-            raise ConfigurationError(f"Setting {name} must be at least 1.")
+    for name, needed in (("state_table", "state_id"), ("state_id", "state_table"), ("fencing_token", "state_table")):
+        if given.get(name) is not None and not given.get(needed):
+            raise ConfigurationError(f"Setting {name} has no effect without {needed}. Next: set both, or neither.")
     return Options(
-        schema=config.get("default_target_schema"),
-        table_name=config.get("table_name") or "{stream}",
-        load_method=config.get("load_method"),
-        source=config.get("source_name") or "",
-        batch_id=config.get("batch_id") or batch_id,
-        metadata=metadata,
-        hard_delete=bool(config.get("hard_delete")),
-        content_encoding=bool(config.get("interpret_content_encoding")),
-        sanitize=bool(config.get("sanitize_null_text_characters")),
+        schema=complete_config["default_target_schema"],
+        table_name=given["table_name"] or "{stream}",
+        load_method=given.get("load_method"),
+        source=given["source_name"],
+        batch_id=given.get("batch_id") or batch_id,
+        metadata=given["add_record_metadata"],
+        hard_delete=given["hard_delete"],
+        content_encoding=given["interpret_content_encoding"],
+        sanitize=given["sanitize_null_text_characters"],
+        state_table=given.get("state_table"),
+        state_id=given.get("state_id"),
+        fencing_token=given.get("fencing_token"),
+        input_end_is_success=given["end_of_input"] == "finished",
+        quarantine=given["on_bad_record"] == "quarantine",
+        max_bad_records=given["max_bad_records"],
+        bad_records_table=given["bad_records_table"] or "_bad_records",
+        schema_policy=given["schema_policy"],
+        schema_policies=given["schema_policies"],
     )
-
-
-def conninfo(config: Mapping[str, Any]) -> str:
-    """The libpq connection string.
-
-    Raises:
-        ConfigurationError: a part is missing.
-
-    """
-    if url := config.get("sqlalchemy_url"):
-        return conninfo_from_url(url)
-    missing = [name for name in ("host", "user", "database") if not config.get(name)]
-    if missing:
-        raise ConfigurationError(
-            f"Setting {missing[0]} is missing. Next: set host, port, user, password and database, or sqlalchemy_url."
-        )
-    parameters: dict[str, Any] = {
-        "host": config["host"],
-        "port": config.get("port") or 5432,
-        "user": config["user"],
-        "password": config.get("password"),
-        "dbname": config["database"],
-    }
-    if config.get("ssl_enable"):
-        parameters["sslmode"] = config.get("ssl_mode") or "verify-full"
-        if parameters["sslmode"] in {"verify-ca", "verify-full"}:
-            parameters["sslrootcert"] = _certificate(config, "ssl_certificate_authority")
-    if config.get("ssl_client_certificate_enable"):
-        parameters["sslcert"] = _certificate(config, "ssl_client_certificate")
-        parameters["sslkey"] = _certificate(config, "ssl_client_private_key")
-    return make_conninfo(**parameters)
-
-
-def _certificate(config: Mapping[str, Any], name: str) -> str:
-    """A path for libpq, which takes no certificates as text."""
-    value = config.get(name) or ""
-    if "-----BEGIN" not in value:
-        path = Path(value).expanduser()
-        if not path.is_file():
-            raise ConfigurationError(f"Setting {name}: there is no file {str(path)!r}, and it is no PEM text.")
-        return str(path)
-    folder = Path(config.get("ssl_storage_directory") or ".secrets")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{name}.pem"
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(value)
-    return str(path)

@@ -21,6 +21,7 @@ from singer_sdk.target_base import Target
 from singer_kit.cli import CleanErrors
 from singer_kit.errors import ConfigurationError, DataError
 from target_postgres import settings
+from target_postgres.connection import Connector
 from target_postgres.database import Database
 from target_postgres.errors import RecordBeforeSchemaError, shorten
 from target_postgres.lineage import Origin
@@ -68,7 +69,7 @@ class TargetPostgres(CleanErrors, Target):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.options = settings.options(self.config, batch_id=str(uuid.uuid4()))
-        self.database = Database(settings.conninfo(self.config))
+        self.database = Database(Connector(self.config))
         self._loader = Loader(
             self.database,
             Limits(
