@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import random
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from singer_kit.errors import DataError, PluginError
+from singer_kit.retry import UnavailableError, retried
 from target_postgres.connection import is_transient
 from target_postgres.errors import from_postgres
 
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
 
 _COPY_BYTES = 1 << 18
 _SAVEPOINT = "target_postgres"
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
-
-_logger = logging.getLogger("target-postgres")
+_PAUSE = 0.2
 
 
 class Database:
@@ -128,21 +125,17 @@ class Database:
             work: statements, and a commit behind them.
             repeatable: whether the transaction holds nothing else, so that a new one may take its place.
         """
-        give_up_at = time.monotonic() + self._patience
-        pause = _FIRST_PAUSE
-        while True:
+
+        def attempt() -> None:
             try:
                 work()
             except PluginError as error:
-                passing = isinstance(error.__cause__, psycopg.Error) and is_transient(error.__cause__)
-                if not (repeatable and passing and time.monotonic() + pause < give_up_at):
-                    raise
-                _logger.warning("%s Trying again in %.1f s.", error, pause)
-            else:
-                return
-            self._forget_transaction()
-            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - so that many targets do not come back at once
-            pause = min(pause * 2, _LONGEST_PAUSE)
+                if repeatable and isinstance(error.__cause__, psycopg.Error) and is_transient(error.__cause__):
+                    self._forget_transaction()
+                    raise UnavailableError(str(error)) from error
+                raise
+
+        retried(attempt, seconds=self._patience)
 
     def cancel(self) -> None:
         """Stop the statement that another thread waits for."""
@@ -177,7 +170,7 @@ class Database:
             status = found[0] if found else None
             if status != "in progress" or time.monotonic() > give_up_at:
                 return bool(status == "committed")
-            time.sleep(_FIRST_PAUSE)  # the old session has not noticed yet that its client is gone
+            time.sleep(_PAUSE)  # the old session has not noticed yet that its client is gone
 
 
 def _gathered(data: Iterable[bytes]) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 import time
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from target_postgres.naming import TableName
 
 _REPORT_SECONDS = 2.0
+_ROWS, _BYTES = 50_000, 16 * 1024 * 1024
 
 _logger = logging.getLogger("target-postgres")
 
@@ -88,11 +90,13 @@ class Engine:
         mapper: Mapper = unmapped,
         load_files: Callable[[Engine, Record], None] | None = None,
     ) -> None:
-        self.options = settings.options(config, batch_id=str(uuid.uuid4()))
+        given = settings.complete(config)
+        options = self.options = settings.options(given, batch_id=str(uuid.uuid4()))
         self.started_at = int(time.time() * 1000)
-        options = self.options
+        self._validate = bool(given.get("validate_records", True))
+        self._activate_version = bool(given["activate_version"])
         self._connector = Connector(config)
-        self._database = Database(self._connector, patience=options.retry_seconds)
+        self._database = Database(self._connector, patience=given["connection_retry_seconds"] or 0)
         self._worker = Worker()
         self._bookmarks = (
             Bookmarks(self._database, options.state_table, options.state_id, options.fencing_token)
@@ -101,7 +105,10 @@ class Engine:
         )
         self._loader = Loader(
             self._database, self._worker,
-            Limits(options.batch_rows, options.batch_bytes, options.commit_seconds),
+            Limits(
+                given["batch_size_rows"] or _ROWS, given["batch_size_bytes"] or _BYTES,
+                given["commit_interval_seconds"] or 0,
+            ),
             _write_line, bookmarks=self._bookmarks, overwrite=options.load_method == "overwrite",
         )  # fmt: skip
         self._quarantine = (
@@ -109,7 +116,7 @@ class Engine:
                 self._database, options.schema or "public", options.bad_records_table,
                 batch_id=options.batch_id, limit=options.max_bad_records,
             )
-            if options.on_bad_record == "quarantine"
+            if options.quarantine
             else None
         )  # fmt: skip
         self._mapper = mapper
@@ -124,7 +131,10 @@ class Engine:
         self._sinks: dict[str, Sink] = {}
         self._retired: list[Sink] = []
         self._tables: dict[TableName, str] = {}
+        self._fed_by: dict[str, str] = {}
         self._versions: dict[str, int] = {}
+        # Streams with records so far; those whose version was announced behind their last record.
+        self._started: set[str] = set()
         self._proven: set[str] = set()
         self._has_state = False
         self._stages = 0
@@ -179,6 +189,10 @@ class Engine:
             )
         self._database.close()
 
+    @property
+    def stream_count(self) -> int:
+        return len(self._routes)
+
     def interrupt(self, signal_number: int) -> None:
         """Handle a signal."""
         self.reader.interrupt(signal_number)
@@ -210,24 +224,22 @@ class Engine:
         A tap that was killed ends its input like one that has finished. Where the bookmark is kept with the rows,
         the next run would bring those rows again, which only keys make up for.
         """
-        if self.options.end_of_input == "finished" or self._bookmarks is None or not self._has_state:
+        if self.options.input_end_is_success or self._bookmarks is None or not self._has_state:
             return False
-        return self._loader.has_fresh_rows and any(not sink.keyed for sink in self._loader.fresh_sinks())
-
-    def _is_complete(self, stream: str) -> bool:
-        """Whether a stream has come to its end for sure, so that what it did not bring may go."""
-        return self.options.end_of_input == "finished" or stream in self._proven
+        return any(not sink.keyed for sink in self._loader.uncovered_sinks)
 
     def _conclude(self) -> None:
+        """What waits for the end of the input: whole tables replaced, rows of earlier versions removed."""
         replaced: set[TableName] = set()
         for sink in [*self._retired, *self._sinks.values()]:
             if sink.overwrite:
+                self._refuse_a_part(sink)
                 sink.replace(first=sink.table_name not in replaced)
                 replaced.add(sink.table_name)
         for stream, version in self._versions.items():
             if stream not in self._routes:
                 _logger.warning("Stream '%s': ACTIVATE_VERSION without a SCHEMA is ignored", stream)
-            elif not self._is_complete(stream):
+            elif not self.options.input_end_is_success and stream not in self._proven:
                 _logger.warning(
                     "Stream '%s': version %d was announced before its records and not behind them, so the end of the "
                     "input does not prove that they are all: rows of earlier versions stay. If the tap had finished, "
@@ -239,6 +251,17 @@ class Engine:
                 for route in self._routes[stream]:
                     if not route.sink.overwrite:
                         route.sink.activate(version)
+
+    def _refuse_a_part(self, sink: Sink) -> None:
+        """A whole table is not replaced by the beginning of a stream."""
+        if self.options.input_end_is_success or not self._has_state:
+            return
+        if sink in self._loader.uncovered_sinks:
+            raise DataError(
+                f"Stream {sink.stream!r}: the input ended behind its last record without another STATE, which does not "
+                f"prove that the stream was complete: {sink.table_name.quoted} stays as it was. Next: run again, or, "
+                "if the tap had finished, say so with end_of_input=finished."
+            )
 
     # Lines
 
@@ -254,6 +277,7 @@ class Engine:
             block, start, line=line, sequence=self._sequence + 1, rows=self._loader.room
         )  # fmt: skip
         self._sequence += scanned.rows
+        self._started.update(chunk.stream for chunk in scanned.chunks)
         kept = Block(block[start : scanned.stop], line) if self._quarantine is not None and scanned.rows else None
         for chunk in scanned.chunks:
             sink = self._routes[chunk.stream][0].sink
@@ -295,6 +319,7 @@ class Engine:
             raise RecordBeforeSchemaError(
                 f"{self._at}: a RECORD of stream {stream!r} came before its SCHEMA. Next: this is a defect of the tap."
             )
+        self._started.add(stream)
         self._proven.discard(stream)
         for route in routes:
             mapped = record if route.transform is None else route.transform(dict(record))
@@ -328,12 +353,14 @@ class Engine:
         if self._schemas.get(stream) == message:
             return
         marks = tuple(bookmark) if isinstance(bookmark, list) else ()
+        remembered = copy.deepcopy(message)  # stream maps may change what they are given
         mapped = self._mapper(StreamSchema(stream, schema, tuple(keys or ()), marks))
         self._loader.checkpoint()
         if stream in self._routes:
             self._loader.settle()
         self._routes[stream] = [_Route(self._sink(one.schema), one.transform) for one in mapped]
-        self._schemas[stream] = message
+        self._fed_by.update((one.schema.stream, stream) for one in mapped)
+        self._schemas[stream] = remembered
         self._proven.discard(stream)
         self._stale_plans.add(stream)
 
@@ -348,7 +375,7 @@ class Engine:
         sink = Sink(
             source, self.options, self._database,
             Origin(self.options.source, source.stream, self.options.batch_id, self.started_at),
-            stage=f"load_{self._stages}", quarantine=self._quarantine, on_new_plan=self._renew_plan,
+            validate=self._validate, stage=f"load_{self._stages}", quarantine=self._quarantine, on_new_plan=self._renew_plan,
         )  # fmt: skip
         self._claim(sink.table_name, source.stream)
         self._loader.shape(sink.setup)
@@ -356,9 +383,8 @@ class Engine:
         return sink
 
     def _renew_plan(self, sink: Sink) -> None:
-        for stream, routes in self._routes.items():
-            if any(route.sink is sink for route in routes):
-                self._stale_plans.add(stream)
+        if (stream := self._fed_by.get(sink.stream)) is not None:
+            self._stale_plans.add(stream)
 
     def _claim(self, table: TableName, stream: str) -> None:
         """Reserve a table for a stream.
@@ -383,13 +409,13 @@ class Engine:
         stream, version = message.get("stream"), message.get("version")
         if not isinstance(stream, str) or not isinstance(version, int):
             raise DataError(f"{self._at} is an ACTIVATE_VERSION without a stream's name or an integer version.")
-        if not self.options.activate_version:
+        if not self._activate_version:
             _logger.warning("Stream '%s': ACTIVATE_VERSION is ignored, for activate_version is false", stream)
             return
-        # Nothing is removed before the end of the input.
-        self._versions[stream] = version
-        if stream in self._started:
+        # Nothing is removed before the end of the input, and nothing at all if records follow that may not be all.
+        if stream in self._started or self._versions.get(stream) == version:
             self._proven.add(stream)
+        self._versions[stream] = version
 
     def _process_batch(self, message: Record) -> None:
         if self._load_files is None:

@@ -40,9 +40,11 @@ class Loadable(Protocol):
     Attributes:
         fresh: rows since the last STATE.
         covered: rows that the last STATE covers.
+        keyed: rows that come again replace themselves.
     """
 
     table_name: TableName
+    keyed: bool
     fresh: Rows
     covered: Rows
 
@@ -88,6 +90,7 @@ class Loader:
         self._covered: set[Loadable] = set()
         self._fresh_rows = self._fresh_bytes = 0
         self._covered_rows = self._covered_bytes = 0
+        self._uncovered: set[Loadable] = set()
         self._uncommitted = False
         self._committed_at = time.monotonic()
 
@@ -97,13 +100,14 @@ class Loader:
         return max(1, self._limits.rows - self._fresh_rows - self._covered_rows)
 
     @property
-    def has_fresh_rows(self) -> bool:
-        """Whether rows came after the last STATE."""
-        return bool(self._fresh) or self._uncommitted
+    def uncovered_sinks(self) -> set[Loadable]:
+        """Who has taken rows since the last STATE."""
+        return self._uncovered
 
     def added(self, sink: Loadable, rows: int, size: int) -> None:
         """Count rows that a sink has just taken."""
         self._fresh.add(sink)
+        self._uncovered.add(sink)
         self._fresh_rows += rows
         self._fresh_bytes += size
         if self._full(self._fresh_rows + self._covered_rows, self._fresh_bytes + self._covered_bytes):
@@ -112,6 +116,7 @@ class Loader:
     def state(self, value: bytes) -> None:
         """All rows up to here are covered by this STATE."""
         self._absorb()
+        self._uncovered.clear()
         self._state = value
         if self._uncommitted or self._full(self._covered_rows, self._covered_bytes):
             self.commit()
@@ -180,6 +185,7 @@ class Loader:
         for sink in self._fresh:
             sink.fresh.clear()
         self._fresh.clear()
+        self._uncovered.clear()
         self._fresh_rows = self._fresh_bytes = 0
         if self._uncommitted:
             self._worker.wait()

@@ -47,6 +47,7 @@ class Quarantine:
         self._batch_id = batch_id
         self._limit = limit
         self.table_name = TableName(schema, identifier(table, what="Setting bad_records_table:"))
+        self.keyed = False
         self.fresh = Rows()
         self.covered = Rows()
         self.count = 0

@@ -46,6 +46,7 @@ class Sink:
         options: the settings.
         database: the session.
         origin: what all its rows of this run share.
+        validate: check records against the schema.
         stage: a name for its temporary table that no other has.
         quarantine: where bad records go; None ends the run at the first.
         on_new_plan: called when `plan` has changed.
@@ -58,6 +59,7 @@ class Sink:
         database: Database,
         origin: lineage.Origin,
         *,
+        validate: bool,
         stage: str,
         quarantine: Quarantine | None,
         on_new_plan: Callable[[Sink], None],
@@ -67,6 +69,7 @@ class Sink:
         self._options = options
         self._database = database
         self._origin = origin
+        self._validate = validate
         self._stage = naming.quote(stage)
         self._quarantine = quarantine
         self._on_new_plan = on_new_plan
@@ -122,7 +125,7 @@ class Sink:
 
     def _make_encoder(self) -> RecordEncoder:
         check = None
-        if self._options.validate:
+        if self._validate:
             # Compiled at the first record that comes this way: the native path needs none of it.
             check = _Lazy(self.source.schema, self.stream)
         return RecordEncoder(
@@ -147,7 +150,7 @@ class Sink:
             dict(self.source.schema),
             [(name, self._kinds[column].kind) for name, column in self._written],
             keys=self.source.keys,
-            validate=self._options.validate,
+            validate=self._validate,
             lineage=self._options.metadata,
             sequence=self.keyed,
             bookmark=self.source.bookmark,
@@ -212,7 +215,7 @@ class Sink:
         if self._straight and self._options.metadata:
             values = self._origin.values(datetime.now(tz=timezone.utc)).values()
             self._tail = "".join("\t" + _TEXT(value) for value in values).encode()
-        self._on_new_plan(self)
+            self._on_new_plan(self)
 
     def load(self, batch: Batch) -> None:
         """Bring rows into the open transaction."""
