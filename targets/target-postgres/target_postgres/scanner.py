@@ -118,15 +118,7 @@ def load(path: str) -> ctypes.CDLL | None:
     library.scan_free.restype = None
     library.scan_set.argtypes = (pointer, ctypes.c_char_p, size, ctypes.c_int32, ctypes.POINTER(_Plan))
     library.scan_set.restype = ctypes.c_bool
-    library.scan_run.argtypes = (
-        pointer,
-        pointer,
-        size,
-        size,
-        ctypes.c_uint64,
-        ctypes.c_uint64,
-        ctypes.POINTER(_Result),
-    )
+    library.scan_run.argtypes = (pointer, pointer, size, size, counter, counter, ctypes.POINTER(_Result))
     library.scan_run.restype = None
     library.scan_get.argtypes = (pointer, size, ctypes.POINTER(_Chunk))
     library.scan_get.restype = None
