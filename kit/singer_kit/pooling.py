@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import pq
 
-from singer_kit.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,39 +25,31 @@ _ATTEMPTS = 3
 _WAIT_SECONDS = 2.0
 
 
-def refuse_transaction_pooler(connection: Connection[TupleRow], parameters: Mapping[str, Any]) -> None:
-    """See that the session behind a connection belongs to it alone. One round trip where there is no pooler.
+def shares_sessions(connection: Connection[TupleRow], parameters: Mapping[str, Any]) -> bool:
+    """Whether the session behind a connection is lent to others, too. One round trip where there is no pooler.
 
-    A pooler in transaction mode is recognized when a second connection is given the server's process that answered the
-    first. A busy one may go unnoticed; one in session mode is never taken for it.
+    It is when a second connection is given the server's process that answered the first. A busy pooler in transaction
+    mode may go unnoticed; one in session mode is never taken for it.
 
     Args:
         connection: idle, in autocommit mode.
         parameters: with which it was made.
 
     Raises:
-        ConfigurationError: the session is shared.
+        psycopg.Error: the connection is lost.
     """
     process = _backend(connection.pgconn)
     # Poolers tell a process number of their own.
     if not process or process == connection.pgconn.backend_pid:
-        return
+        return False
     try:
         second = psycopg.connect(**{**parameters, "connect_timeout": 2}, autocommit=True)
     except psycopg.Error:
-        return
+        return False
     try:
-        shared = any(
-            _backend(second.pgconn, _WAIT_SECONDS) == _backend(connection.pgconn) != 0 for _ in range(_ATTEMPTS)
-        )
+        return any(_backend(second.pgconn, _WAIT_SECONDS) == _backend(connection.pgconn) != 0 for _ in range(_ATTEMPTS))
     finally:
         second.close()
-    if shared:
-        raise ConfigurationError(
-            f"{parameters.get('host')}:{parameters.get('port') or 5432} is a connection pooler in transaction mode, "
-            "which gives the session to others between transactions. "
-            "Next: use its session mode (Supabase: port 5432 instead of 6543), or the server itself."
-        )
 
 
 def _backend(connection: pq.abc.PGconn, seconds: float | None = None) -> int:

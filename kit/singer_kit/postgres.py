@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from singer_kit.errors import ConfigurationError, ConnectionFailedError
-from singer_kit.pooling import refuse_transaction_pooler
-from singer_kit.retry import UnavailableError, retried
+from singer_kit.errors import ConfigurationError
+from singer_kit.pooling import shares_sessions
+from singer_kit.postgres_errors import explain, failure, is_transient, where
+from singer_kit.retry import retried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,92 +20,16 @@ if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg.rows import TupleRow
 
-# Fragments of the server's and libpq's messages, and what a user can do about each; the first that fits is shown.
-_ADVICE = (
-    ("password authentication failed", "check the user name and the password"),
-    ("no password supplied", "set the password"),
-    ("Tenant or user not found", "check the user name: through Supabase's pooler it is name.project"),
-    ("unsupported startup parameter", "take that parameter out of the URL: a connection pooler refuses it"),
-    (
-        "no pg_hba.conf entry",
-        "the server does not admit this user from here: ask for an entry in pg_hba.conf, or set the TLS mode it wants",
-    ),
-    ("requires a valid client certificate", "the server wants a client certificate: set it"),
-    ("certificate authentication failed", "the client certificate is made for another user"),
-    ("does not match host name", "connect by the name in the server's certificate, or use sslmode verify-ca"),
-    (
-        "certificate verify failed",
-        "check that the certificate authority is the one that signed the server's certificate",
-    ),
-    ("server does not support SSL", "let the server's owner turn TLS on, or choose a TLS mode that does without"),
-    ("does not exist", "check the name of the database and of the user"),
-    ("Connection refused", "is the server running, and is the port right?"),
-    ("could not translate host name", "check the host name"),
-    ("failed to resolve host", "check the host name"),
-    ("timeout expired", "the host does not answer: check the host name, the port and the firewall"),
-    ("SSL", "check the TLS settings"),
-    ("certificate", "check the TLS settings"),
-    ("private key", "check the TLS settings"),
-    ("too many clients", "the server has no free connection: try again later or raise max_connections"),
-)
+    from singer_kit.errors import ConnectionFailedError
+    from singer_kit.ssh import Tunnel
 
-# libpq gives no SQLSTATE while it connects. What the server says stands behind a severity, two spaces apart; it means
-# what it says unless it is one of these.
-_SERVER_SAYS = re.compile(r"(?:^|: )\w+: {2}(?P<text>.*)", re.MULTILINE)
-_NOT_NOW = (
-    "the database system is",  # starting up, shutting down, in recovery mode, not yet accepting connections
-    "too many clients",
-    "too many connections",
-    "remaining connection slots",
-    "terminating connection",
-    "reserved for",
-    # poolers
-    "no more connections allowed",
-    "Max client connections reached",
-    "max clients reached",
-    "server login has been failing",
-    "server_login_retry",
-    "query_wait_timeout",
-    "pgbouncer cannot connect to server",
-    "pooler error",
-    "unexpected response from login query",
-    "the database is shutting down",
-    "database shutdown",
-    "client_login_timeout",
-)
-# What libpq says by itself is about the network and passes, but for these.
-_NEVER = (
-    "Name or service not known",
-    "nodename nor servname",
-    "No address associated",
-    "no password supplied",
-    "SSL",
-    "certificate",
-    "private key",
-    "connection is bad: invalid",
-    "GSSAPI",
-    "authentication method",
-    "does not support",
-    "Permission denied",
-)
-
-_TRANSIENT_STATES = frozenset(
-    {
-        "25P03",  # idle in a transaction for too long
-        "40001",  # serialization_failure
-        "40P01",  # deadlock_detected
-        "53300",  # too_many_connections
-        "55P03",  # lock_not_available
-        "57P01",  # admin_shutdown
-        "57P02",  # crash_shutdown
-        "57P03",  # cannot_connect_now
-        "57P05",  # idle for too long
-    }
-)
-_CONNECTION_EXCEPTION = "08"
+__all__ = ["connect", "conninfo_from_url", "explain", "is_transient"]
 
 # A server that vanishes is noticed within two minutes, also while nothing is sent; what the user sets goes before.
 _PATIENCE = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6, "tcp_user_timeout": 120_000}
+
+# Parameters that older servers do not know.
+_SINCE = {"transaction_timeout": 170_000}
 
 
 def conninfo_from_url(url: str) -> str:
@@ -163,6 +88,7 @@ def connect(
     application_name: str,
     autocommit: bool = False,
     session: Mapping[str, str] | None = None,
+    tunnel: Tunnel | None = None,
     retry_seconds: float = 0,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Connection[TupleRow]:
@@ -173,6 +99,7 @@ def connect(
         application_name: what `pg_stat_activity` shows.
         autocommit: as in psycopg; off, the first statement opens a transaction.
         session: parameters of the server to set, such as `{"lock_timeout": "5s"}`.
+        tunnel: through which to reach the server.
         retry_seconds: how long to go on trying while nobody answers.
         sleep: how to wait between attempts; may raise to give up.
 
@@ -185,64 +112,58 @@ def connect(
     parameters: dict[str, Any] = {"connect_timeout": 15, **_PATIENCE, **given, "application_name": application_name}
 
     def attempt() -> Connection[TupleRow]:
+        routed = parameters if tunnel is None else _through(tunnel, parameters)
         try:
-            connection = psycopg.connect(**parameters, autocommit=True)
+            connection = psycopg.connect(**routed, autocommit=True)
         except psycopg.Error as error:
-            raise _failure(error, parameters) from None
+            raise (tunnel and _obstacle(tunnel, parameters)) or failure(error, parameters) from None
         try:
-            refuse_transaction_pooler(connection, parameters)
-            _set(connection, {"TimeZone": "UTC", **(session or {})})
+            _prepare(connection, routed, {"TimeZone": "UTC", **(session or {})})
             connection.autocommit = autocommit
-        except psycopg.Error as error:
+        except BaseException as error:
             connection.close()
-            raise _failure(error, parameters) from None
-        except BaseException:
-            connection.close()
+            if isinstance(error, psycopg.Error):
+                raise failure(error, parameters) from None
             raise
         return connection
 
     return retried(attempt, seconds=retry_seconds, sleep=sleep)
 
 
-def _set(connection: Connection[TupleRow], session: Mapping[str, str]) -> None:
-    """Set parameters by a statement: connection poolers refuse most of them at the start."""
-    calls = ", ".join("set_config(%s, %s, false)" for _ in session)
-    connection.execute(f"SELECT {calls}".encode(), [part for pair in session.items() for part in pair])
+def _prepare(connection: Connection[TupleRow], parameters: Mapping[str, Any], session: Mapping[str, str]) -> None:
+    if shares_sessions(connection, parameters):
+        raise ConfigurationError(
+            f"{where(parameters)} is a connection pooler in transaction mode: it gives the session to others between "
+            "transactions. Next: use its session mode (Supabase: port 5432 instead of 6543), or the server itself."
+        )
+    # By a statement: connection poolers refuse most parameters at the start.
+    known = [pair for pair in session.items() if connection.info.server_version >= _SINCE.get(pair[0], 0)]
+    calls = ", ".join("set_config(%s, %s, false)" for _ in known)
+    connection.execute(f"SELECT {calls}".encode(), [part for pair in known for part in pair])
 
 
-def is_transient(error: psycopg.Error) -> bool:
-    """Tell whether the transaction is worth doing again, on a new connection if this one is gone.
+def _places(parameters: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Host and port of each server that libpq would try.
 
-    So it is after a lost or refused connection, a server that starts, stops or is full, a deadlock, a failed
-    serialization, and a lock that was not to be had.
+    Raises:
+        ConfigurationError: there is none that a tunnel could lead to.
     """
-    if state := error.sqlstate:
-        return state.startswith(_CONNECTION_EXCEPTION) or state in _TRANSIENT_STATES
-    if not isinstance(error, psycopg.OperationalError):
-        return False
-    text = str(error)
-    if answers := [match["text"] for match in _SERVER_SAYS.finditer(text)]:
-        return all(any(fragment in answer for fragment in _NOT_NOW) for answer in answers)
-    return not any(fragment in text for fragment in _NEVER)
+    hosts = str(parameters.get("hostaddr") or parameters.get("host") or "").split(",")
+    ports = str(parameters.get("port") or "").split(",")
+    if len(ports) == 1:
+        ports *= len(hosts)
+    if len(hosts) != len(ports) or not all(hosts) or any(host.startswith("/") for host in hosts):
+        raise ConfigurationError(
+            "An SSH tunnel needs the database's host and port. Next: set host, or write it into the database URL."
+        )
+    return [(host, int(port or 5432)) for host, port in zip(hosts, ports, strict=True)]
 
 
-def _failure(error: psycopg.Error, parameters: Mapping[str, Any]) -> ConnectionFailedError:
-    kind = UnavailableError if is_transient(error) else ConnectionFailedError
-    return kind(explain(error, parameters))
+def _through(tunnel: Tunnel, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The same by way of local ports; `host` stays what the server's certificate is compared with."""
+    ports = [str(tunnel.forward(host, port)) for host, port in _places(parameters)]
+    return {**parameters, "hostaddr": ",".join(["127.0.0.1"] * len(ports)), "port": ",".join(ports)}
 
 
-def explain(error: psycopg.Error, parameters: Mapping[str, Any]) -> str:
-    """Say in one line why a connection failed and what to do, without secrets."""
-    text = str(error)
-    # Indented lines are advice of libpq's own.
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
-    reason = lines[-1] if lines else type(error).__name__
-    answers = [match["text"] for match in _SERVER_SAYS.finditer(text)]
-    reason = answers[-1] if answers else reason.rsplit(" failed: ", 1)[-1]
-    advice = next((advice for fragment, advice in _ADVICE if fragment in text), "check the connection settings")
-    where = (
-        f"{parameters.get('host') or 'the local socket'}:{parameters.get('port') or 5432}"
-        f"/{parameters.get('dbname') or ''}"
-    )
-    user = parameters.get("user") or "the default user"
-    return f"Cannot connect to Postgres at {where} as {user}: {reason.strip().rstrip('.')}. Next: {advice}."
+def _obstacle(tunnel: Tunnel, parameters: Mapping[str, Any]) -> ConnectionFailedError | None:
+    return next((found for place in _places(parameters) if (found := tunnel.obstacle(*place))), None)

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg.rows import TupleRow
 
+    from singer_kit.ssh import Tunnel
+
 __all__ = ["Connector", "is_transient"]
 
-# What is written and quoted counts on the first four, whatever the role's or the database's defaults are. The last two
-# would end a session that only waits for a slow tap.
+# What is written and quoted counts on the first four, whatever the role's or the database's defaults are. The last
+# three would end a session that only waits for a slow tap.
 _SESSION = {
     "client_encoding": "UTF8",
     "standard_conforming_strings": "on",
@@ -31,6 +33,7 @@ _SESSION = {
     "client_min_messages": "error",
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
+    "transaction_timeout": "0",
 }
 
 
@@ -54,6 +57,7 @@ class Connector:
             "statement_timeout": _milliseconds(self._config["statement_timeout_seconds"]),
             "lock_timeout": _milliseconds(self._config["lock_timeout_seconds"]),
         }
+        self._tunnel = _tunnel(self._config)
         with _certificates(self._config):
             pass  # what is missing shows now and not at the first connection
 
@@ -66,14 +70,19 @@ class Connector:
         with _certificates(self._config) as certificates:
             return connect(
                 {**self._place, **certificates},
-                application_name=self._config["application_name"] or "target-postgres",
+                application_name=self._config.get("application_name")
+                or self._place.get("application_name")
+                or "target-postgres",
                 session=self._session,
+                tunnel=self._tunnel,
                 retry_seconds=self._config["connection_retry_seconds"] or 0,
                 sleep=self._sleep,
             )
 
     def close(self) -> None:
-        """Close what connections go through. They must be closed before."""
+        """Close the tunnel. `open` would open it again."""
+        if self._tunnel is not None:
+            self._tunnel.close()
 
 
 def _milliseconds(seconds: float | None) -> str:
@@ -102,6 +111,17 @@ def _place(config: Mapping[str, Any]) -> dict[str, Any]:
     if config["ssl_enable"]:
         parameters["sslmode"] = config["ssl_mode"] or "verify-full"
     return parameters
+
+
+def _tunnel(config: Mapping[str, Any]) -> Tunnel | None:
+    given = {name: value for name, value in (config.get("ssh_tunnel") or {}).items() if value not in {None, ""}}
+    if not given.pop("enable", False):
+        return None
+    if missing := [name for name in ("host", "username") if name not in given]:
+        raise ConfigurationError(f"Setting ssh_tunnel.{missing[0]} is missing. Next: set it, or enable to false.")
+    from singer_kit.ssh import Bastion, Tunnel  # noqa: PLC0415 - needs the extra ssh
+
+    return Tunnel(Bastion(**given, connect_timeout=config["connect_timeout"] or 15))
 
 
 @contextmanager

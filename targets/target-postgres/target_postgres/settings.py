@@ -100,7 +100,7 @@ SETTINGS: dict[str, Any] = {
         # How the connection is made
         "connection_retry_seconds": _setting("number", "How long to go on trying while the server, or the SSH server, does not answer.", default=60, least=0),
         "connect_timeout": _setting("integer", "Seconds that one attempt to connect may take.", default=15, least=2),
-        "application_name": _setting("string", "What pg_stat_activity shows.", default="target-postgres"),
+        "application_name": _setting("string", "What pg_stat_activity shows. If unset, what sqlalchemy_url says, or target-postgres."),
         "statement_timeout_seconds": _setting("number", "A statement that takes longer is cancelled. 0: never, whatever the server's and the role's defaults are.", default=0, least=0),
         "lock_timeout_seconds": _setting("number", "A statement that waits longer for a lock is cancelled and tried again. 0: waits on, whatever the server's and the role's defaults are.", default=0, least=0),
         "ssl_enable": _setting("boolean", "Use ssl_mode and ssl_certificate_authority. If false, TLS is used when the server offers it.", default=False),
