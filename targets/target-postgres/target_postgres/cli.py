@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import IO, Any
 
 _OPTIONS = ("--config", "--input")
@@ -42,7 +43,7 @@ def _short_way(arguments: list[str]) -> tuple[dict[str, Any], str | None] | None
     config: dict[str, Any] = {}
     for path in options["--config"]:
         try:
-            with open(path, "rb") as file:
+            with Path(path).open("rb") as file:
                 config |= json.load(file)
         except (OSError, ValueError, TypeError):
             return None  # whatever is wrong, or means something else, such as ENV
@@ -88,7 +89,7 @@ def _open(path: str) -> IO[bytes]:
     from singer_kit.errors import ConfigurationError  # noqa: PLC0415
 
     try:
-        return open(path, "rb")  # noqa: SIM115 - read to the end of the process
+        return Path(path).open("rb")
     except OSError as error:
         raise ConfigurationError(f"--input {path}: {error.strerror}.") from None
 

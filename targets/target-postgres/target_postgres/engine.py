@@ -23,7 +23,7 @@ from target_postgres.lineage import Origin
 from target_postgres.loader import Limits, Loader
 from target_postgres.quarantine import Quarantine
 from target_postgres.reading import Reader
-from target_postgres.rows import Block
+from target_postgres.rows import Block, LazyLines
 from target_postgres.scanner import Scanner, available
 from target_postgres.sink import Sink
 from target_postgres.worker import Worker
@@ -279,11 +279,12 @@ class Engine:
         self._sequence += scanned.rows
         self._started.update(chunk.stream for chunk in scanned.chunks)
         kept = Block(block[start : scanned.stop], line) if self._quarantine is not None and scanned.rows else None
+        read, written = scanned.stop - start, sum(len(chunk.data) for chunk in scanned.chunks)
         for chunk in scanned.chunks:
             sink = self._routes[chunk.stream][0].sink
             self._proven.discard(chunk.stream)
-            sink.extend(chunk.data, chunk.line_numbers, kept)
-            sink.meter.count(chunk.rows, chunk.size)
+            sink.extend(chunk.data, LazyLines(chunk.rows, partial(getattr, chunk, "line_numbers")), kept)
+            sink.meter.count(chunk.rows, read * len(chunk.data) // written)
             self.counts["RECORD"] += chunk.rows
             self._loader.added(sink, chunk.rows, len(chunk.data))
         return scanned.stop, scanned.lines
@@ -375,7 +376,8 @@ class Engine:
         sink = Sink(
             source, self.options, self._database,
             Origin(self.options.source, source.stream, self.options.batch_id, self.started_at),
-            validate=self._validate, stage=f"load_{self._stages}", quarantine=self._quarantine, on_new_plan=self._renew_plan,
+            validate=self._validate, stage=f"load_{self._stages}", quarantine=self._quarantine,
+            on_new_plan=self._renew_plan,
         )  # fmt: skip
         self._claim(sink.table_name, source.stream)
         self._loader.shape(sink.setup)
@@ -404,6 +406,7 @@ class Engine:
             raise DataError(f"{self._at} is a STATE without a value.")
         self._has_state = True
         self._loader.state(self.reader.state_text())
+        self._tick()
 
     def _process_activate_version(self, message: Record) -> None:
         stream, version = message.get("stream"), message.get("version")

@@ -66,9 +66,7 @@ def lay_out(source: StreamSchema, *, metadata: bool, content_encoding: bool) -> 
     """
     reserved = lineage.NAMES if metadata else lineage.SDK_NAMES
     for name in sorted(reserved & source.properties.keys() - {lineage.DELETED_AT}):
-        _logger.warning(
-            "Stream '%s': its own property '%s' gives way to the column of that name", source.stream, name
-        )
+        _logger.warning("Stream '%s': its own property '%s' gives way to the column of that name", source.stream, name)
     loaded = {name: definition for name, definition in source.properties.items() if name not in reserved}
     names = {name: naming.column_name(name, stream=source.stream) for name in loaded}
     _refuse_shared(names, source.stream)

@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - names are quoted
 """Records that cannot be loaded, kept with the reason in a table of their own instead of ending the run.
 
 They are rows like others: they become visible in the transaction of the rows around them, once.

@@ -91,9 +91,7 @@ class RecordEncoder:
             parts.append(str(sequence))
         return "\t".join(parts)
 
-    def _add_lineage(
-        self, parts: list[str], record: dict[str, Any], message: Mapping[str, Any], sequence: int
-    ) -> None:
+    def _add_lineage(self, parts: list[str], record: dict[str, Any], message: Mapping[str, Any], sequence: int) -> None:
         extracted, deleted = message.get("time_extracted"), record.get(lineage.DELETED_AT)
         version = message.get("version")
         try:

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+
+class LazyLines:
+    """Line numbers that are worked out only if somebody asks, which is when a row was refused."""
+
+    def __init__(self, count: int, make: Callable[[], Sequence[int]]) -> None:
+        self._count = count
+        self._make = make
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._make()[index]
 
 
 class Block:
@@ -35,7 +49,7 @@ class Part:
     """
 
     data: bytes
-    lines: Sequence[int]
+    lines: Sequence[int] | LazyLines
     source: Block | None = None
 
 
@@ -125,8 +139,8 @@ class Rows:
         """Take over the rows of another, which is empty afterwards."""
         self.begun_at = self.begun_at or later.begun_at
         self._close()
-        later._close()  # noqa: SLF001 - of its own class
-        self._parts += later._parts  # noqa: SLF001
+        later._close()
+        self._parts += later._parts
         self.count += later.count
         self.size += later.size
         later.clear()

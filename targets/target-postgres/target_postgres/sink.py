@@ -23,14 +23,14 @@ from target_postgres.rows import Part, Rows
 from target_postgres.tables import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from target_postgres.database import Database
     from target_postgres.layout import StreamSchema
     from target_postgres.naming import TableName
     from target_postgres.plans import Plan
     from target_postgres.quarantine import Quarantine
-    from target_postgres.rows import Batch, Block
+    from target_postgres.rows import Batch, Block, LazyLines
     from target_postgres.settings import Options
 
 _ROW_COLUMN = "_load_row"
@@ -93,9 +93,7 @@ class Sink:
         """Make the table fit and lay out the rows; may be done again."""
         doing = f"Stream {self.stream!r}: preparing table {self.table_name.quoted}"
         try:
-            table = prepare(
-                self._database, self.stream, self.table_name, self._layout.columns, unique=self.keyed
-            )
+            table = prepare(self._database, self.stream, self.table_name, self._layout.columns, unique=self.keyed)
         except psycopg.Error as error:
             raise from_postgres(error, doing) from error
         if self.keyed and not table.unique_key:
@@ -126,8 +124,9 @@ class Sink:
     def _make_encoder(self) -> RecordEncoder:
         check = None
         if self._validate:
-            # Compiled at the first record that comes this way: the native path needs none of it.
-            check = _Lazy(self.source.schema, self.stream)
+            check = _LazyValidator(self.source.schema, self.stream)
+            if self.plan is None:
+                check.compile()  # a schema that cannot be used shows before the first record
         return RecordEncoder(
             self.stream,
             [
@@ -191,16 +190,14 @@ class Sink:
         self.fresh.add(row + self._tail + b"\n", line, block)
         return len(row)
 
-    def extend(self, data: bytes, lines: Sequence[int], block: Block | None) -> None:
+    def extend(self, data: bytes, lines: LazyLines, block: Block | None) -> None:
         """Take rows that the scanner has written."""
         self.fresh.extend(Part(data, lines, block))
 
     def _warn_of_unknown(self, record: dict[str, Any]) -> None:
         for name in record.keys() - self._known - self._ignored:
             self._ignored.add(name)
-            _logger.warning(
-                "Stream '%s': property '%s' is not in its SCHEMA and is not loaded", self.stream, name
-            )
+            _logger.warning("Stream '%s': property '%s' is not in its SCHEMA and is not loaded", self.stream, name)
             self._on_new_plan(self)
 
     # Batches
@@ -312,7 +309,11 @@ class Sink:
 
     def _copy_error(self, error: psycopg.Error, batch: Batch) -> Exception:
         row, column = copy_position(error)
-        if row is None or not 0 < row <= batch.rows or not isinstance(error, (psycopg.DataError, psycopg.IntegrityError)):
+        if (
+            row is None
+            or not 0 < row <= batch.rows
+            or not isinstance(error, (psycopg.DataError, psycopg.IntegrityError))
+        ):
             return from_postgres(error, self._doing)
         names = {column: name for name, column in self._layout.names.items()}
         at = f", property {names.get(column, column)!r}" if column else ""
@@ -320,19 +321,22 @@ class Sink:
         return RefusedError(f"Stream {self.stream!r}, line {batch.line(row - 1)}{at}: {reason}.", row - 1)
 
 
-class _Lazy:
-    """A validator that is compiled when the first record asks for it."""
+class _LazyValidator:
+    """Compiled when the first record asks for it: the native path needs none."""
 
     def __init__(self, schema: Mapping[str, Any], stream: str) -> None:
         self._schema, self._stream = schema, stream
         self._check: Callable[[dict[str, Any]], None] | None = None
 
-    def __call__(self, record: dict[str, Any]) -> None:
+    def compile(self) -> Callable[[dict[str, Any]], None]:
         if self._check is None:
             from target_postgres.validation import Validator  # noqa: PLC0415 - its import takes time
 
             self._check = Validator(dict(self._schema), stream=self._stream)
-        self._check(record)
+        return self._check
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        self.compile()(record)
 
 
 def _rounds_or_cuts(sql: str) -> bool:

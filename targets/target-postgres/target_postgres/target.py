@@ -5,7 +5,7 @@ It runs the same `Engine` as the short way in `__main__`, with the SDK's stream 
 
 from __future__ import annotations
 
-from collections import Counter
+import copy
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.exceptions import (
@@ -27,6 +27,7 @@ from target_postgres.errors import MissingKeyError, RecordBeforeSchemaError
 from target_postgres.layout import StreamSchema
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Sequence
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -72,7 +73,7 @@ class TargetPostgres(CleanErrors, Target):
 
     name = "target-postgres"
     package_name = "ipai-target-postgres"
-    config_jsonschema: ClassVar[dict[str, Any]] = settings.SETTINGS
+    config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(settings.SETTINGS)  # the SDK adds its own
     message_reader_class = EngineReader
     message_reader: EngineReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
