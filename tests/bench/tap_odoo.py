@@ -1,6 +1,6 @@
 """Read journal items with tap-odoo and with meltanolabs-tap-postgres, side by side.
 
-    python tests/bench/tap_odoo.py [--rows 500000] [--database postgresql://...] [--peer-rows 100000]
+    tox -e bench -- tap-odoo [--rows 500000] [--database postgresql://...] [--peer-rows 100000]
 
 Without --database a Postgres of its own is started. CPU is what the tap and Postgres spend together: Postgres builds
 tap-odoo's JSON, so leaving it out would flatter. The server must run on this machine, its CPU is read from /proc.
@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg
+from measuring import Cost, FailedError, find_postmaster, run
 from psycopg.conninfo import conninfo_to_dict
 
 TABLE = "account_move_line"
@@ -43,25 +42,22 @@ PEER = ["uv", "tool", "run", "--from", "meltanolabs-tap-postgres", "tap-postgres
 
 @dataclass(frozen=True)
 class Result:
-    """What one reading cost: seconds on the clock, CPU seconds, peak memory in MB."""
+    """What one reading cost."""
 
     name: str
     rows: int
-    seconds: float
-    client_cpu: float
-    server_cpu: float
-    memory: float
+    cost: Cost
 
     @property
     def cpu_per_million(self) -> float:
-        return (self.client_cpu + self.server_cpu) / self.rows * 1e6
+        return self.cost.cpu / self.rows * 1e6
 
     def __str__(self) -> str:
         million = 1e6 / self.rows
         return (
-            f"{self.name:34} {self.rows / self.seconds:9,.0f} rows/s   CPU s per million rows: "
-            f"tap {self.client_cpu * million:6.1f} + Postgres {self.server_cpu * million:5.1f} = "
-            f"{self.cpu_per_million:6.1f}   {self.memory:5.0f} MB"
+            f"{self.name:34} {self.rows / self.cost.seconds:9,.0f} rows/s   CPU s per million rows: "
+            f"tap {self.cost.client_cpu * million:6.1f} + Postgres {self.cost.server_cpu * million:5.1f} = "
+            f"{self.cpu_per_million:6.1f}   {self.cost.memory:5.0f} MB"
         )
 
 
@@ -120,8 +116,8 @@ def bench_odoo(place: dict[str, Any], folder: Path, arguments: argparse.Namespac
     for method in ("INCREMENTAL", "FULL_TABLE"):
         catalog = select(discover(command), method)
         write(folder / "odoo.catalog.json", catalog)
-        run = [*command, "--catalog", str(folder / "odoo.catalog.json")]
-        results[method] = best(f"tap-odoo, {method}", run, place, arguments.rows, arguments.repeat)
+        reading = [*command, "--catalog", str(folder / "odoo.catalog.json")]
+        results[method] = best(f"tap-odoo, {method}", reading, place, arguments.rows, arguments.repeat)
         print(results[method], flush=True)
     return results["FULL_TABLE"]
 
@@ -132,8 +128,8 @@ def bench_peer(place: dict[str, Any], folder: Path, arguments: argparse.Namespac
     write(folder / "peer.json", {**config, "port": int(place["port"]), "password": place.get("password", "x")})
     command = [*PEER, "--config", str(folder / "peer.json")]
     write(folder / "peer.catalog.json", select(discover(command), "FULL_TABLE"))
-    run = [*command, "--catalog", str(folder / "peer.catalog.json")]
-    result = best("meltanolabs-tap-postgres, FULL_TABLE", run, place, arguments.peer_rows, arguments.repeat)
+    reading = [*command, "--catalog", str(folder / "peer.catalog.json")]
+    result = best("meltanolabs-tap-postgres, FULL_TABLE", reading, place, arguments.peer_rows, arguments.repeat)
     print(result, flush=True)
     return result
 
@@ -160,52 +156,20 @@ def best(name: str, command: list[str], place: dict[str, Any], rows: int, repeat
 
 
 def measure(name: str, command: list[str], place: dict[str, Any], rows: int) -> Result:
-    before, begun = server_cpu(place), time.perf_counter()
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
-        assert process.stdout is not None
-        seen = 0
-        while line := process.stdout.read(1 << 20):
-            seen += line.count(b"\n")
-        seconds = time.perf_counter() - begun
-        _, status, usage = os.wait4(process.pid, 0)
-        process.stdout.close()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode or seen < rows:
-            errors.seek(0)
-            raise SystemExit(f"{name}: exit code {process.returncode}, {seen} lines\n{errors.read()[-2000:].decode()}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Result(name, rows, seconds, cpu, server_cpu(place) - before, usage.ru_maxrss / 1024)
+    seen = 0
 
+    def count(output: IO[bytes]) -> None:
+        nonlocal seen
+        while block := output.read(1 << 20):
+            seen += block.count(b"\n")
 
-def server_cpu(place: dict[str, Any]) -> float:
-    """CPU seconds of the postmaster, its children, and those that have ended."""
-    with psycopg.connect(**place) as connection:
-        try:
-            return total(int(stat(connection.info.backend_pid)[1]))
-        except OSError:
-            raise SystemExit("The server's processes cannot be seen: does it run on this machine?") from None
-
-
-def stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat behind the name: state, parent, ..."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def total(postmaster: int) -> float:
-    ticks = 0
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = stat(int(entry.name))
-        except OSError:
-            continue
-        if int(entry.name) == postmaster:
-            ticks += sum(map(int, fields[11:15]))  # with those of children that have ended
-        elif int(fields[1]) == postmaster:
-            ticks += sum(map(int, fields[11:13]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+    try:
+        cost = run(command, find_postmaster(place), consume=count)
+    except FailedError as error:
+        raise SystemExit(f"{name}: {error}") from None
+    if seen < rows:
+        raise SystemExit(f"{name}: only {seen} lines")
+    return Result(name, rows, cost)
 
 
 def write(path: Path, value: dict[str, Any]) -> None:

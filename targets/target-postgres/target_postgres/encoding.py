@@ -44,6 +44,8 @@ _SPECIAL_NUMBERS = {
     "inf": "Infinity",
     "-inf": "-Infinity",
 }
+# Every spelling of a UUID that Postgres takes.
+_IS_UUID = re.compile(r"[0-9a-f]{4}(?:-?[0-9a-f]{4}){7}|\{[0-9a-f]{4}(?:-?[0-9a-f]{4}){7}\}", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 # A NUL inside JSON text; an even number of backslashes before it is an escaped backslash and four digits.
 _JSON_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -188,8 +190,12 @@ def _time(value: Any) -> str:
 
 
 def _uuid(value: Any) -> str:
+    """Written in one way only: equal text means equal keys."""
     if isinstance(value, str):
-        return text(value)
+        if not _IS_UUID.fullmatch(value):
+            return text(value)
+        digits = value.strip("{}").replace("-", "").lower()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
     raise DataError("not a UUID")
 
 
