@@ -23,7 +23,7 @@ from target_postgres.lineage import Origin
 from target_postgres.loader import Limits, Loader
 from target_postgres.quarantine import Quarantine
 from target_postgres.reading import Reader
-from target_postgres.rows import Block, LazyLines
+from target_postgres.rows import Block, LazyLines, Part
 from target_postgres.scanner import Scanner, available
 from target_postgres.sink import Sink
 from target_postgres.worker import Worker
@@ -283,7 +283,7 @@ class Engine:
         for chunk in scanned.chunks:
             sink = self._routes[chunk.stream][0].sink
             self._proven.discard(chunk.stream)
-            sink.extend(chunk.data, LazyLines(chunk.rows, partial(getattr, chunk, "line_numbers")), kept)
+            sink.extend(Part(chunk.data, LazyLines(chunk.rows, partial(getattr, chunk, "line_numbers")), kept))
             sink.meter.count(chunk.rows, read * len(chunk.data) // written)
             self.counts["RECORD"] += chunk.rows
             self._loader.added(sink, chunk.rows, len(chunk.data))
@@ -333,7 +333,7 @@ class Engine:
         sink.meter.count(1, len(raw))
         block = Block(raw.rstrip(b"\n"), line) if self._quarantine is not None else None
         try:
-            size = sink.add(record, message, where, line, self._sequence, block)
+            size = sink.add(record, message, where, line, self._sequence, self.reader.read_at, block)
         except DataError as error:
             if self._quarantine is None:
                 raise

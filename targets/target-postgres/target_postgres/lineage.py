@@ -1,16 +1,17 @@
 """The columns that tell where a row comes from.
 
-The first seven are the SDK's, the rest ours. What is the same for a whole batch is not sent with every row: it
-enters as a constant when the batch moves from its temporary table into the table.
+The first seven are the SDK's, the rest ours.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
-from target_postgres.naming import literal
 from target_postgres.types import BIGINT, TEXT, TIMESTAMPTZ, ColumnType
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 TABLE_VERSION = "_sdc_table_version"
 DELETED_AT = "_sdc_deleted_at"
@@ -48,23 +49,10 @@ class Origin:
     batch_id: str
     sync_started_at: int
 
-    def values(self, received_at: datetime) -> dict[str, str]:
-        """The text of each column of `PER_BATCH`, in its order; the batch is put together now.
+    def values(self, read_at: datetime) -> tuple[datetime | int | str, ...]:
+        """The columns of `PER_BATCH`, in their order.
 
         Args:
-            received_at: when the batch's first record was read.
-
+            read_at: when the record was read, which is also when it joined its batch.
         """
-        return {
-            "_sdc_received_at": received_at.isoformat(),
-            "_sdc_batched_at": datetime.now(tz=timezone.utc).isoformat(),
-            SYNC_STARTED_AT: str(self.sync_started_at),
-            "_sdc_source": self.source,
-            "_sdc_stream": self.stream,
-            "_sdc_batch_id": self.batch_id,
-        }
-
-    def constants(self, received_at: datetime) -> dict[str, str]:
-        """The same as SQL expressions."""
-        types = dict(PER_BATCH)
-        return {name: f"{literal(value)}::{types[name].sql}" for name, value in self.values(received_at).items()}
+        return (read_at, read_at, self.sync_started_at, self.source, self.stream, self.batch_id)

@@ -1,31 +1,39 @@
-# ruff: noqa: S608 - names are quoted by `naming.quote`, constants by `naming.literal`
-"""The statements that move a batch from its temporary table into the table, all rows at once."""
+# ruff: noqa: S608 - names are quoted by `naming.quote`
+"""The statements that bring a batch into its table, all rows at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from target_postgres.lineage import CURSOR, DELETED_AT, EXTRACTED_AT, SEQUENCE, SYNC_STARTED_AT, TABLE_VERSION
+from target_postgres.lineage import (
+    CURSOR,
+    DELETED_AT,
+    EXTRACTED_AT,
+    PER_BATCH,
+    SEQUENCE,
+    SYNC_STARTED_AT,
+    TABLE_VERSION,
+)
 from target_postgres.naming import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from target_postgres.tables import Column, Table
 
 # These differ with every delivery, or follow from the rest of the row. A new version or deletion is a change.
-_ALWAYS_NEW = frozenset({EXTRACTED_AT, SEQUENCE, CURSOR})
+_ALWAYS_NEW = frozenset({EXTRACTED_AT, SEQUENCE, CURSOR, *(name for name, _ in PER_BATCH)})
 
 
 @dataclass(frozen=True)
 class Merge:
-    """Statements for one table and one temporary table.
+    """Statements for one table and one temporary table of the same columns.
 
     Attributes:
         stage: the temporary table, quoted.
-        staged: the columns that COPY fills.
-        row_column: a staged column that grows with every row, by which the last of several rows of a key is found.
+        row_column: a column that grows with every row, by which the last of several rows of a key is found. One that
+            the table does not have is in the stage only, as its last.
         upsert: rows replace those of the same key.
         keep: whether the stage keeps its rows beyond a transaction.
 
@@ -33,8 +41,7 @@ class Merge:
 
     table: Table
     stage: str
-    staged: tuple[Column, ...]
-    row_column: str | None
+    row_column: str
     upsert: bool
     keep: bool
 
@@ -42,10 +49,21 @@ class Merge:
     def keys(self) -> list[str]:
         return [quote(column.name) for column in self.table.columns if column.key]
 
+    @property
+    def has_own_row_column(self) -> bool:
+        return self.upsert and all(column.name != self.row_column for column in self.table.columns)
+
+    @property
+    def can_copy_straight(self) -> bool:
+        """Whether COPY can fill the table itself: a timestamp without zone takes one in an assignment only."""
+        return not self.has_own_row_column and all(
+            column.type.staged == column.type.sql for column in self.table.columns
+        )
+
     def create_stage(self) -> str:
-        columns = [f"{quote(column.name)} {column.type.staged}" for column in self.staged]
-        if self._own_row_column:
-            columns.append(f"{quote(self._own_row_column)} bigint")
+        columns = [f"{quote(column.name)} {column.type.staged}" for column in self.table.columns]
+        if self.has_own_row_column:
+            columns.append(f"{quote(self.row_column)} bigint")
         # One a batch: that costs no more than TRUNCATE, and a transaction that is done again finds none left over.
         at_commit = "PRESERVE ROWS" if self.keep else "DROP"
         return f"CREATE TEMPORARY TABLE {self.stage} ({', '.join(columns)}) ON COMMIT {at_commit}"
@@ -53,35 +71,23 @@ class Merge:
     def drop_stage(self) -> str:
         return f"DROP TABLE {self.stage}"
 
-    def copy(self, *, into_table: bool = False) -> str:
-        """COPY into the stage, or straight into the table, whose lines carry the columns of `PER_BATCH` too."""
-        names = [column.name for column in self.staged]
-        if into_table:
-            names += [column.name for column in self.table.columns if column not in self.staged]
-            return f"COPY {self.table.name.quoted} ({', '.join(map(quote, names))}) FROM STDIN"
-        if self._own_row_column:
-            names.append(self._own_row_column)
-        return f"COPY {self.stage} ({', '.join(map(quote, names))}) FROM STDIN"
+    def copy(self, *, straight: bool) -> str:
+        """COPY into the stage, or straight into the table."""
+        names = [column.name for column in self.table.columns] + [self.row_column] * self.has_own_row_column
+        return f"COPY {self.table.name.quoted if straight else self.stage} ({', '.join(map(quote, names))}) FROM STDIN"
 
-    @property
-    def _own_row_column(self) -> str | None:
-        """The row column, where it is none of the table's."""
-        return None if any(column.name == self.row_column for column in self.staged) else self.row_column
-
-    def load(self, constants: Mapping[str, str], *, distinct: bool) -> list[str]:
+    def load(self, *, distinct: bool) -> list[str]:
         """Bring the staged rows in.
 
         Args:
-            constants: SQL expressions of columns that are not staged.
             distinct: of several rows of a key take the last. Without it such rows fail with a cardinality violation
                 where the table has a unique key.
 
         """
-        names = [quote(column.name) for column in self.staged] + [quote(name) for name in constants]
-        values = [f"s.{quote(column.name)}" for column in self.staged] + list(constants.values())
+        names = [quote(column.name) for column in self.table.columns]
         insert = (
             f"INSERT INTO {self.table.name.quoted} AS t ({', '.join(names)}) "
-            f"SELECT {', '.join(values)} FROM {self._last_rows() if distinct else self.stage} s"
+            f"SELECT {', '.join(names)} FROM {self._last_rows() if distinct else self.stage} s"
         )
         if not self.upsert:
             return [insert]
@@ -92,8 +98,6 @@ class Merge:
         return [f"DELETE FROM {self.table.name.quoted} t USING {self.stage} s WHERE {matches}", insert]
 
     def _last_rows(self) -> str:
-        if self.row_column is None:
-            return self.stage
         keys = ", ".join(self.keys)
         return f"(SELECT DISTINCT ON ({keys}) * FROM {self.stage} ORDER BY {keys}, {quote(self.row_column)} DESC)"
 
@@ -102,7 +106,7 @@ class Merge:
         changed = [f"{name} = excluded.{name}" for name in names if name not in keys]
         if not changed:
             return f" ON CONFLICT ({', '.join(keys)}) DO NOTHING"
-        compared = [column for column in self.staged if not column.key and column.name not in _ALWAYS_NEW]
+        compared = [column for column in self.table.columns if not column.key and column.name not in _ALWAYS_NEW]
         # A row that would stay the same is not written anew: no dead tuple, no index entry, no WAL.
         old = ", ".join(_comparable("t", column) for column in compared)
         new = ", ".join(_comparable("excluded", column) for column in compared)
@@ -110,9 +114,16 @@ class Merge:
             f"WHERE ROW({old}) IS DISTINCT FROM ROW({new})" if compared else "WHERE false"
         )
 
+    @property
+    def is_versioned(self) -> bool:
+        return any(column.name == TABLE_VERSION for column in self.table.columns)
+
     def unversioned(self) -> str:
-        """Finds a staged row without a version."""
+        """Find a staged row without a version."""
         return f"SELECT FROM {self.stage} WHERE {quote(TABLE_VERSION)} IS NULL LIMIT 1"
+
+    def is_empty(self) -> str:
+        return f"SELECT NOT EXISTS (SELECT FROM {self.table.name.quoted})"
 
     def delete_all(self) -> str:
         """Empty the table before it is filled anew in the same transaction.

@@ -10,6 +10,7 @@ import logging
 import os
 import select
 import sys
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ class Reader:
             understands, and says where it stopped and how many they were. None leaves every line to `process`.
         line: the current line.
         line_number: its number, from 1.
+        read_at: when the block in hand was read.
     """
 
     def __init__(self, process: Callable[[dict[str, Any]], None], tick: Callable[[], None]) -> None:
@@ -59,6 +61,7 @@ class Reader:
         self.scan: Scan | None = None
         self.line_number = 0
         self.line = b""
+        self.read_at = datetime.now(tz=timezone.utc)
         self._unknown: set[str] = set()
         self._signal: int | None = None
         self._waiting = False
@@ -76,6 +79,7 @@ class Reader:
 
     def _take(self, block: bytes) -> None:
         at = 0
+        self.read_at = datetime.now(tz=timezone.utc)
         while at < len(block):
             if self.scan is not None:
                 at, lines = self.scan(block, at, self.line_number + 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,17 +54,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows to be loaded together, in order; the first came at `begun_at`."""
+    """Rows to be loaded together, in order."""
 
     parts: Sequence[Part]
     rows: int
     size: int
-    begun_at: datetime
 
     @classmethod
     def of(cls, row: bytes, line: int) -> Batch:
         """A single row."""
-        return cls([Part(row, (line,))], 1, len(row), datetime.now(tz=timezone.utc))
+        return cls([Part(row, (line,))], 1, len(row))
 
     def data(self) -> Iterable[bytes]:
         return (part.data for part in self.parts)
@@ -103,7 +101,7 @@ class Batch:
                 rows = part.data.splitlines(keepends=True)
                 parts.append(Part(b"".join(rows[low:high]), part.lines[low:high], part.source))
             first += len(part.lines)
-        return Batch(parts, end - begin, sum(len(part.data) for part in parts), self.begun_at)
+        return Batch(parts, end - begin, sum(len(part.data) for part in parts))
 
 
 @dataclass
@@ -112,13 +110,11 @@ class Rows:
 
     count: int = 0
     size: int = 0
-    begun_at: datetime | None = None
     _parts: list[Part] = field(default_factory=list)
     _open: list[bytes] = field(default_factory=list)
     _open_lines: list[int] = field(default_factory=list)
 
     def add(self, row: bytes, line: int, source: Block | None = None) -> None:
-        self._begin()
         self.count += 1
         self.size += len(row)
         if source is not None:
@@ -129,7 +125,6 @@ class Rows:
         self._open_lines.append(line)
 
     def extend(self, part: Part) -> None:
-        self._begin()
         self._close()
         self._parts.append(part)
         self.count += len(part.lines)
@@ -137,7 +132,6 @@ class Rows:
 
     def absorb(self, later: Rows) -> None:
         """Take over the rows of another, which is empty afterwards."""
-        self.begun_at = self.begun_at or later.begun_at
         self._close()
         later._close()
         self._parts += later._parts
@@ -147,18 +141,13 @@ class Rows:
 
     def take(self) -> Batch:
         self._close()
-        batch = Batch(self._parts, self.count, self.size, self.begun_at or datetime.now(tz=timezone.utc))
+        batch = Batch(self._parts, self.count, self.size)
         self.clear()
         return batch
 
     def clear(self) -> None:
         self._parts, self._open, self._open_lines = [], [], []
         self.count = self.size = 0
-        self.begun_at = None
-
-    def _begin(self) -> None:
-        if self.begun_at is None:
-            self.begun_at = datetime.now(tz=timezone.utc)
 
     def _close(self) -> None:
         if self._open:

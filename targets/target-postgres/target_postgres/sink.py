@@ -1,11 +1,10 @@
-"""One stream on its way into one table."""
+"""One stream on its way into one table: records become rows, rows wait, batches are loaded."""
 
 from __future__ import annotations
 
 import logging
 import time
 from datetime import datetime, timezone
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -13,13 +12,14 @@ import psycopg
 from singer_kit.errors import DataError
 from target_postgres import lineage, naming
 from target_postgres.encoding import encoder
-from target_postgres.errors import MissingKeyError, RefusedError, copy_position, from_postgres
+from target_postgres.errors import MissingKeyError, from_postgres
 from target_postgres.layout import lay_out
 from target_postgres.merge import Merge
 from target_postgres.metrics import StreamMeter
 from target_postgres.plans import compile_plan
 from target_postgres.records import Property, RecordEncoder
-from target_postgres.rows import Part, Rows
+from target_postgres.rows import Rows
+from target_postgres.table_loader import TableLoader
 from target_postgres.tables import prepare
 
 if TYPE_CHECKING:
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
     from target_postgres.database import Database
     from target_postgres.layout import StreamSchema
-    from target_postgres.naming import TableName
     from target_postgres.plans import Plan
     from target_postgres.quarantine import Quarantine
-    from target_postgres.rows import Batch, Block, LazyLines
+    from target_postgres.rows import Batch, Block, Part
     from target_postgres.settings import Options
 
 _ROW_COLUMN = "_load_row"
@@ -39,7 +38,7 @@ _logger = logging.getLogger("target-postgres")
 
 
 class Sink:
-    """Turns records into rows and loads them in batches.
+    """Takes one stream's records.
 
     Args:
         source: the stream.
@@ -73,7 +72,7 @@ class Sink:
         self._stage = naming.quote(stage)
         self._quarantine = quarantine
         self._on_new_plan = on_new_plan
-        self.table_name: TableName = naming.table_name(
+        self.table_name = naming.table_name(
             self.stream, schema=options.schema, pattern=options.table_name, source=options.source
         )
         self.keyed = bool(source.keys) and options.load_method != "append-only"
@@ -84,10 +83,7 @@ class Sink:
         self._layout = lay_out(source, metadata=options.metadata, content_encoding=options.content_encoding)
         self._known = frozenset(source.properties) | lineage.SDK_NAMES
         self._ignored: set[str] = set()
-        self._tail = b""
-        self._distinct = False
-        self._unversioned = False
-        self._staged = False
+        self._tail: tuple[datetime, str] | None = None
 
     def setup(self) -> None:
         """Make the table fit and lay out the rows; may be done again."""
@@ -103,23 +99,16 @@ class Sink:
                 self.table_name.quoted,
                 list(self.source.keys),
             )
-        per_batch = {name for name, _ in lineage.PER_BATCH} if self._options.metadata else set()
-        staged = tuple(column for column in table.columns if column.name not in per_batch)
-        self._kinds = {column.name: column.type for column in staged}
-        self._written = [(name, column) for name, column in self._layout.names.items() if column in self._kinds]
-        straight = not self.keyed and not self.overwrite
-        self._straight = straight and all(column.type.staged == column.type.sql for column in table.columns)
-        row_column = lineage.SEQUENCE if self._options.metadata else _free_name(_ROW_COLUMN, self._kinds)
-        self._merge = Merge(
-            table,
-            stage=self._stage,
-            staged=staged,
-            row_column=row_column if self.keyed else None,
-            upsert=self.keyed,
-            keep=self.overwrite,
-        )
+        self._types = {column.name: column.type for column in table.columns}
+        self._written = [(name, column) for name, column in self._layout.names.items() if column in self._types]
+        row_column = lineage.SEQUENCE if self._options.metadata else _free_name(_ROW_COLUMN, self._types)
+        merge = Merge(table, stage=self._stage, row_column=row_column, upsert=self.keyed, keep=self.overwrite)
+        [(empty,)] = self._database.rows(merge.is_empty())
+        self._table = TableLoader(
+            self.stream, merge, self._database, self._quarantine,
+            properties={column: name for name, column in self._layout.names.items()}, empty=empty,
+        )  # fmt: skip
         self._encoder = self._make_encoder()
-        self._refresh()
 
     def _make_encoder(self) -> RecordEncoder:
         check = None
@@ -130,7 +119,7 @@ class Sink:
         return RecordEncoder(
             self.stream,
             [
-                Property(name, encoder(self._kinds[column].kind, sanitize=self._options.sanitize))
+                Property(name, encoder(self._types[column].kind, sanitize=self._options.sanitize))
                 for name, column in self._written
             ],
             keys=self.source.keys,
@@ -143,25 +132,25 @@ class Sink:
     @property
     def plan(self) -> Plan | None:
         """How the native scanner reads the stream's records; None where it cannot."""
-        if any(_rounds_or_cuts(self._kinds[column].sql) for _, column in self._written):
+        if any(_rounds_or_cuts(self._types[column].sql) for _, column in self._written):
             return None
         return compile_plan(
             dict(self.source.schema),
-            [(name, self._kinds[column].kind) for name, column in self._written],
+            [(name, self._types[column].kind) for name, column in self._written],
             keys=self.source.keys,
             validate=self._validate,
             lineage=self._options.metadata,
             sequence=self.keyed,
             bookmark=self.source.bookmark,
             ignored=frozenset(self._ignored | lineage.SDK_NAMES) - set(self._layout.names),
-            tail=self._tail,
+            tail=self._row_tail(datetime.now(tz=timezone.utc)).encode(),
         )
 
     # Records
 
     def add(
         self, record: dict[str, Any], message: Mapping[str, Any], where: str, line: int, sequence: int,
-        block: Block | None = None,
+        read_at: datetime, block: Block | None = None,
     ) -> int:  # fmt: skip
         """Take a record; the size of its row.
 
@@ -171,6 +160,7 @@ class Sink:
             where: for messages, such as `line 7`.
             line: its number.
             sequence: grows with every record.
+            read_at: when it was read.
             block: where the line can still be read, if bad records are kept.
 
         Raises:
@@ -179,7 +169,7 @@ class Sink:
         if not record.keys() <= self._known:
             self._warn_of_unknown(record)
         try:
-            row = self._encoder.encode(record, message, sequence).encode()
+            row = self._encoder.encode(record, message, sequence)
         except DataError as error:
             advice = (
                 " Next: have the tap send it, or choose other keys with stream_maps and __key_properties__."
@@ -187,12 +177,21 @@ class Sink:
                 else ""
             )
             raise type(error)(f"Stream {self.stream!r}, {where}: {error}.{advice}") from None
-        self.fresh.add(row + self._tail + b"\n", line, block)
-        return len(row)
+        line_of_copy = f"{row}{self._row_tail(read_at)}\n".encode()
+        self.fresh.add(line_of_copy, line, block)
+        return len(line_of_copy)
 
-    def extend(self, data: bytes, lines: LazyLines, block: Block | None) -> None:
+    def _row_tail(self, read_at: datetime) -> str:
+        if not self._options.metadata:
+            return ""
+        if self._tail is None or self._tail[0] is not read_at:
+            values = self._origin.values(read_at)
+            self._tail = read_at, "".join("\t" + _TEXT(str(value)) for value in values)
+        return self._tail[1]
+
+    def extend(self, part: Part) -> None:
         """Take rows that the scanner has written."""
-        self.fresh.extend(Part(data, lines, block))
+        self.fresh.extend(part)
 
     def _warn_of_unknown(self, record: dict[str, Any]) -> None:
         for name in record.keys() - self._known - self._ignored:
@@ -203,122 +202,23 @@ class Sink:
     # Batches
 
     def take(self) -> Batch:
-        batch = self.covered.take()
-        self._refresh()
-        return batch
-
-    def _refresh(self) -> None:
-        """Rows that go straight into the table carry the columns of `lineage.PER_BATCH` themselves."""
-        if self._straight and self._options.metadata:
-            values = self._origin.values(datetime.now(tz=timezone.utc)).values()
-            self._tail = "".join("\t" + _TEXT(value) for value in values).encode()
-            self._on_new_plan(self)
+        """The covered rows, for `load`."""
+        return self.covered.take()
 
     def load(self, batch: Batch) -> None:
         """Bring rows into the open transaction."""
-        if not batch.rows:
-            return
-        began = time.monotonic()
-        if self._quarantine is None:
-            self._load(batch)
-        else:
-            self._load_the_good(batch, self._quarantine)
-        self.meter.loaded(time.monotonic() - began)
-
-    def _load(self, batch: Batch) -> None:
-        if self._straight:
-            self._copy(batch, into_table=True)
-            return
-        if not self._staged:
-            self._run(self._merge.create_stage())
-            self._staged = self.overwrite
-        self._copy(batch, into_table=False)
-        if not self.overwrite:
-            self._move(batch.begun_at)
-            self._run(self._merge.drop_stage())
-
-    def _load_the_good(self, batch: Batch, quarantine: Quarantine) -> None:
-        try:
-            with self._database.savepoint():
-                self._load(batch)
-        except DataError as error:
-            if not isinstance(error.__cause__, (psycopg.DataError, psycopg.IntegrityError)):
-                raise
-            if batch.rows == 1:
-                line = batch.line(0)
-                quarantine.add_refused(self.stream, self.table_name, line, error, batch.raw(0) or b"")
-                return
-            row = error.row if isinstance(error, RefusedError) else None
-            for part in batch.split(batch.rows // 2) if row is None else batch.split(row, row + 1):
-                self._load_the_good(part, quarantine)
+        if batch.rows:
+            began = time.monotonic()
+            self._table.load(batch)
+            self.meter.loaded(time.monotonic() - began)
 
     def replace(self, *, first: bool) -> None:
-        """Bring the staged rows of the whole run into the table.
-
-        Args:
-            first: delete all rows of the table before.
-        """
-        if not self._staged:
-            self._run(self._merge.create_stage())
-        if first:
-            self._run(self._merge.delete_all())
-        self._move(datetime.now(tz=timezone.utc))
-
-    def _move(self, received_at: datetime) -> None:
-        constants = self._origin.constants(received_at) if self._options.metadata else {}
-        if self.keyed and self._options.metadata and not self._unversioned and not self.overwrite:
-            self._unversioned = bool(self._database.rows(self._merge.unversioned()))
-        statements = partial(self._merge.load, constants)
-        table = self._merge.table
-        if not (self.keyed and table.unique_key) or self._distinct or self.overwrite:
-            for statement in statements(distinct=self.keyed):
-                self._run(statement)
-            return
-        try:
-            with self._database.savepoint():
-                self._run(*statements(distinct=False))
-        except DataError as error:
-            if not isinstance(error.__cause__, psycopg.errors.CardinalityViolation):
-                raise
-            # A key came twice in one batch. Where that happens once it happens again.
-            self._distinct = True
-            self._run(*statements(distinct=True))
+        """Bring the rows of the whole run into the table; `first` deletes all rows of the table before."""
+        self._table.replace(first=first)
 
     def activate(self, version: int) -> None:
         """Remove or mark the rows of earlier versions."""
-        statement = self._merge.activate(
-            version,
-            hard=self._options.hard_delete,
-            sync_started_at=self._origin.sync_started_at,
-            spare_unversioned=self._unversioned,
-        )
-        self._database.run(statement, doing=f"Stream {self.stream!r}: activating version {version}")
-
-    @property
-    def _doing(self) -> str:
-        return f"Stream {self.stream!r}: loading {self.table_name.quoted}"
-
-    def _run(self, statement: str) -> None:
-        self._database.run(statement, doing=self._doing)
-
-    def _copy(self, batch: Batch, *, into_table: bool) -> None:
-        try:
-            self._database.copy(self._merge.copy(into_table=into_table), batch.data())
-        except psycopg.Error as error:
-            raise self._copy_error(error, batch) from error
-
-    def _copy_error(self, error: psycopg.Error, batch: Batch) -> Exception:
-        row, column = copy_position(error)
-        if (
-            row is None
-            or not 0 < row <= batch.rows
-            or not isinstance(error, (psycopg.DataError, psycopg.IntegrityError))
-        ):
-            return from_postgres(error, self._doing)
-        names = {column: name for name, column in self._layout.names.items()}
-        at = f", property {names.get(column, column)!r}" if column else ""
-        reason = (error.diag.message_primary or "refused by Postgres")[:300]
-        return RefusedError(f"Stream {self.stream!r}, line {batch.line(row - 1)}{at}: {reason}.", row - 1)
+        self._table.activate(version, hard=self._options.hard_delete, sync_started_at=self._origin.sync_started_at)
 
 
 class _LazyValidator:
