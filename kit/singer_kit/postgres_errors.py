@@ -66,15 +66,18 @@ _NOT_NOW = (
     "database shutdown",
     "client_login_timeout",
 )
-# What libpq says by itself is about the network and passes, but for these.
+# What libpq says by itself is about the network and passes, but for these while it connects.
 _NEVER = (
     "Name or service not known",
     "nodename nor servname",
     "No address associated",
     "no password supplied",
-    "SSL",
+    "SSL was required",
     "certificate",
     "private key",
+    "alert",  # TLS, refused by either side
+    "wrong version number",
+    "unsupported protocol",
     "connection is bad: invalid",
     "GSSAPI",
     "authentication method",
@@ -111,7 +114,8 @@ def is_transient(error: psycopg.Error) -> bool:
     text = str(error)
     if answers := [match["text"] for match in _SERVER_SAYS.finditer(text)]:
         return all(any(fragment in answer for fragment in _NOT_NOW) for answer in answers)
-    return not any(fragment in text for fragment in _NEVER)
+    connecting = text.startswith(("connection failed:", "connection is bad:"))
+    return not (connecting and any(fragment in text for fragment in _NEVER))
 
 
 def failure(error: psycopg.Error, parameters: Mapping[str, Any]) -> ConnectionFailedError:

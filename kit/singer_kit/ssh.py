@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 from contextlib import suppress
@@ -193,9 +194,9 @@ class Tunnel:
         except socket.gaierror as error:
             kind = ConnectionFailedError if error.errno == socket.EAI_NONAME else UnavailableError
             raise kind(f"{bastion.name} has no address: {error.strerror}. Next: check its name.") from None
-        except (asyncssh.Error, OSError) as error:
-            # An OSError of several addresses has no text of its own; a timeout of either kind has none at all.
-            reason = str(error) or f"no answer within {bastion.connect_timeout:g} seconds"
+        except (asyncssh.Error, OSError, asyncio.TimeoutError) as error:
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+            reason = reason or f"no answer within {bastion.connect_timeout:g} seconds"  # a timeout has no text
             raise UnavailableError(
                 f"{bastion.name} cannot be reached: {reason.rstrip('.')}. Next: check its host and port, "
                 "and that it runs and lets us through."
