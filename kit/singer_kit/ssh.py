@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from singer_kit.errors import ConfigurationError, ConnectionFailedError
+from singer_kit.pem import is_pem, with_line_ends
 from singer_kit.retry import UnavailableError
 
 try:
@@ -229,7 +230,7 @@ def _identity(bastion: Bastion) -> dict[str, Any]:
     if not bastion.private_key:
         return {"passphrase": bastion.private_key_password}
     text = bastion.private_key
-    if "-----BEGIN" not in text:
+    if not is_pem(text):
         path = Path(text).expanduser()
         try:
             text = path.read_text()
@@ -276,8 +277,3 @@ def _trust(bastion: Bastion) -> dict[str, Any]:
         return {"known_hosts": asyncssh.read_known_hosts(str(path))} if path.exists() else {"known_hosts": ([], [], [])}
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"The file of known SSH servers, {str(path)!r}, cannot be read: {error}.") from None
-
-
-def with_line_ends(pem: str) -> str:
-    r"""PEM text in which an environment variable left `\n` as two characters."""
-    return pem if "\n" in pem.strip() else pem.replace("\\n", "\n")
