@@ -14,7 +14,7 @@ meanwhile comes before or after, never in between.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -55,24 +55,25 @@ WITH RECURSIVE family AS (
 SELECT used, view FROM found
 """
 
-# Names are written in full, for the search path is empty while this runs.
+_IDENTITY = """
+SELECT format('%I.%I', n.nspname, c.relname), CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END,
+  pg_get_userbyid(c.relowner), quote_ident(pg_get_userbyid(c.relowner))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = {oid}
+"""
+
+# What follows the name in CREATE. The search path is empty while this runs, so that names are written in full.
 _DEFINITION = """
-SELECT q.name, pg_get_userbyid(c.relowner), quote_ident(pg_get_userbyid(c.relowner)), q.kind, c.relispopulated,
-  'CREATE ' || q.kind || ' ' || q.name
-    || CASE WHEN am.amname IS NULL THEN '' ELSE format(' USING %I', am.amname) END
+SELECT c.relkind = 'm' AND c.relispopulated,
+  CASE WHEN am.amname IS NULL THEN '' ELSE format(' USING %I', am.amname) END
     || coalesce((SELECT ' WITH (' || string_agg(format('%I = %L', o.option_name, o.option_value), ', ') || ')'
                  FROM pg_options_to_table(c.reloptions) o), '')
     || CASE WHEN s.spcname IS NULL THEN '' ELSE format(' TABLESPACE %I', s.spcname) END
     || ' AS ' || rtrim(pg_get_viewdef(c.oid), ';')
     || CASE c.relkind WHEN 'm' THEN ' WITH NO DATA' ELSE '' END
 FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_am am ON am.oid = c.relam
 LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
-CROSS JOIN LATERAL (
-  SELECT format('%I.%I', n.nspname, c.relname) AS name,
-    CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS kind
-) q
 WHERE c.oid = {oid}
 """
 
@@ -154,15 +155,20 @@ GROUP BY n.nspname, c.relname, x.grantee
 
 @dataclass(frozen=True)
 class _View:
-    """A view as it was."""
-
     name: str
+    kind: str
     owner: str
     quoted_owner: str
-    kind: str
-    populated: bool
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """A view as it was."""
+
+    view: _View
+    filled: bool
     definition: str
-    belongings: tuple[str, ...] = ()
+    belongings: tuple[str, ...]
 
 
 @contextmanager
@@ -191,17 +197,18 @@ def set_aside(database: Database, name: TableName, columns: Sequence[str], *, do
         return
     path = database.rows("SELECT current_setting('search_path')")[0][0]
     _set_path(database, "")
-    views = [_read(database, oid) for oid in oids]
-    for view in reversed(views):
-        _drop(database, view, doing)
+    all_saved = [_read(database, oid) for oid in oids]
+    for saved in reversed(all_saved):
+        _drop(database, saved.view, doing)
     _set_path(database, path)
-    yield [view.name for view in views]
-    for view in views:
+    yield [saved.view.name for saved in all_saved]
+    for saved in all_saved:
+        view = saved.view
         try:
             _set_path(database, "")
-            _make(database, view)
+            _make(database, saved)
             _set_path(database, path)
-            if view.populated and view.kind == "MATERIALIZED VIEW":
+            if saved.filled:
                 # Functions in it may count on the session's search path.
                 database.connection.execute(f"REFRESH MATERIALIZED VIEW {view.name}".encode())
         except psycopg.errors.InsufficientPrivilege as error:
@@ -248,20 +255,24 @@ def _lock_view(database: Database, oid: int, doing: str) -> None:
 
     LOCK would take the tables under it too, also those that have nothing to do with this.
     """
-    rows = database.rows(_DEFINITION.format(oid=oid))
-    if not rows:
-        raise psycopg.errors.UndefinedTable
-    view = _View(*rows[0])
+    view = _identity(database, oid)
     try:
         database.connection.execute(f"ALTER {view.kind} {view.name} OWNER TO {view.quoted_owner}".encode())
     except psycopg.errors.InsufficientPrivilege as error:
         raise _not_ours(database, view, doing, error) from error
 
 
-def _read(database: Database, oid: int) -> _View:
-    [row] = database.rows(_DEFINITION.format(oid=oid))
+def _identity(database: Database, oid: int) -> _View:
+    rows = database.rows(_IDENTITY.format(oid=oid))
+    if not rows:
+        raise psycopg.errors.UndefinedTable
+    return _View(*rows[0])
+
+
+def _read(database: Database, oid: int) -> _Saved:
+    [(filled, definition)] = database.rows(_DEFINITION.format(oid=oid))
     belongings = tuple(text for (text,) in database.rows(_BELONGINGS.format(oid=oid)))
-    return replace(_View(*row), belongings=belongings)
+    return _Saved(_identity(database, oid), filled, definition, belongings)
 
 
 def _drop(database: Database, view: _View, doing: str) -> None:
@@ -276,13 +287,13 @@ def _drop(database: Database, view: _View, doing: str) -> None:
         ) from error
 
 
-def _make(database: Database, view: _View) -> None:
-    connection = database.connection
-    connection.execute(view.definition.encode())
+def _make(database: Database, saved: _Saved) -> None:
+    connection, view = database.connection, saved.view
+    connection.execute(f"CREATE {view.kind} {view.name}{saved.definition}".encode())
     connection.execute(f"ALTER {view.kind} {view.name} OWNER TO {view.quoted_owner}".encode())
     for (statement,) in database.rows(_GIVEN.format(name=literal(view.name))):
         connection.execute(statement.encode())
-    for statement in view.belongings:
+    for statement in saved.belongings:
         connection.execute(statement.encode())
 
 
