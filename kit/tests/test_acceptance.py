@@ -36,7 +36,8 @@ import json, os, sys, time
 
 config = json.load(open(sys.argv[2]))
 behaviour = config.get("behaviour")
-rows, states, shown = {}, [], 0
+rows = {}
+time.sleep(config.get("start_seconds", 0))
 
 def commit():
     for stream, found in rows.items():
@@ -136,6 +137,7 @@ LOADS = scenario("loads", "", run(*LINES, endings=loaded(table("orders", ONE, TW
 BREAKS = scenario(
     "breaks", "", run(*LINES, "broken", endings=refused("line 5", tables=(table("orders", ONE, TWO),), state={"id": 2}))
 )
+FORGIVES = scenario("forgives", "", run(*LINES, "broken", endings=loaded(table("orders", ONE, TWO))))
 REFUSES = scenario("refuses", "", run(*LINES, endings=refused("orders")))
 COVERED = scenario("covered", "", run(*LINES, covers="orders", endings=loaded(table("orders", ONE, TWO))))
 ACCEPTS = scenario("accepts", "", run(*LINES, endings=(refused("orders"), loaded(table("orders", TWO, others=True)))))
@@ -159,10 +161,12 @@ VIEWED = scenario("viewed", "", *LOADS.runs, needs=frozenset({"views"}))
         (LOADS, "silent", Kind.WRONG, "the last STATE is not printed"),
         (LOADS, "invents", Kind.WRONG, "no STATE of the input"),
         (LOADS, "hangs", Kind.HUNG, "killed after 2 seconds"),
+        (FORGIVES, "traceback", Kind.CRASHED, "JSONDecodeError"),
+        (FORGIVES, None, Kind.REFUSED, "Line 5 is broken"),
         (LOADS, "kills itself", Kind.CRASHED, "it said nothing"),
         (COVERED, "early", Kind.WRONG, "printed before its rows were there"),
-        (BREAKS, "traceback", Kind.CRASHED, "does not name 'line 5'"),
-        (BREAKS, "mute", Kind.REFUSED, "does not name 'line 5'"),
+        (BREAKS, "traceback", Kind.VAGUE, "does not name 'line 5'"),
+        (BREAKS, "mute", Kind.VAGUE, "does not name 'line 5'"),
         (BREAKS, "silent", Kind.WRONG, "was to be the last printed"),
         (REFUSES, None, Kind.WRONG, "not refused"),
         (READ, None, Kind.WRONG, "while it ran: orders: 1 rows too many"),
@@ -188,6 +192,12 @@ def test_tables_and_columns_are_found_by_their_values(target, folders):
     mixed = {**rows[0], "b": "another b"}
     bad = scenario("names", "", run(*lines, endings=loaded(table("orders", mixed, rows[1]))))
     assert judge(bad, target, folders).kind is Kind.WRONG
+
+
+def test_input_is_held_until_a_slow_target_has_read_it(target, folders):
+    target = replace(target, config={"start_seconds": 2})
+    assert judge(READ, target, folders).detail == "while it ran: orders: 1 rows too many, such as {id: 2, v: 'b'}"
+    assert judge(KILLED, target, folders) == Outcome(Kind.PASSED)
 
 
 def test_judge_all_keeps_the_order(target, folders):

@@ -1,6 +1,7 @@
 """The acceptance suite side by side: our target and the peer's newest, the difference as a Markdown table.
 
-The table is printed, and written to the file named by `IPAI_ACCEPTANCE_TABLE`. It goes into targets/target-postgres/README.md.
+The table is printed, and written to the file named by `IPAI_ACCEPTANCE_TABLE`; it goes into the README of
+target-postgres.
 """
 
 from __future__ import annotations

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import json
 import os
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 from dataclasses import dataclass, field
@@ -97,6 +100,7 @@ class TargetCommand:
         try:
             feeder.join(self.timeout_seconds)
             if run.hold_seconds and not feeder.is_alive():
+                _wait_until_read(process, deadline)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(run.hold_seconds)
                 meanwhile()
@@ -115,6 +119,17 @@ class TargetCommand:
             listener.join()
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
+
+
+def _wait_until_read(process: subprocess.Popen[bytes], deadline: float) -> None:
+    """Wait until the pipe is empty: a target that starts slowly would sit out the whole hold before its first line."""
+    assert process.stdin is not None  # noqa: S101
+    unread = array.array("i", [1])
+    while process.poll() is None and time.monotonic() < deadline:
+        fcntl.ioctl(process.stdin, termios.FIONREAD, unread)
+        if not unread[0]:
+            return
+        time.sleep(0.02)
 
 
 def _started(function: Callable[[], None]) -> threading.Thread:

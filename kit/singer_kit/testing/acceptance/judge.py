@@ -26,8 +26,9 @@ class Kind(enum.Enum):
 
     PASSED = "ok"
     WRONG = "wrong"  # the destination, or the STATE printed, is not as it must be
-    REFUSED = "refused"  # an error where loading was right, or one that does not say where
-    CRASHED = "crashed"  # the same with a traceback, or by a signal
+    REFUSED = "refused"  # an error where loading was right
+    VAGUE = "refused, not saying where"  # an error is right, but it does not name what it must
+    CRASHED = "crashed"  # a traceback where loading was right, or a signal
     HUNG = "hung"
     NOT_APPLICABLE = "not applicable"  # the destination lacks what the scenario needs
 
@@ -102,9 +103,8 @@ def _judged(run: Run, target: TargetCommand, place: Place, scenario: Scenario) -
     if wrong := [*seen, *unlike]:
         return Outcome(Kind.WRONG, "; ".join(wrong[:3]), silent=silent)
     if unsaid:
-        return Outcome(
-            _failure(finished), f"the error does not name {', '.join(unsaid)}: {_last_words(finished.stderr)}"
-        )
+        kind = Kind.VAGUE if finished.exit_code > 0 else Kind.CRASHED
+        return Outcome(kind, f"the error does not name {', '.join(unsaid)}: {_last_words(finished.stderr)}")
     return Outcome(Kind.PASSED)
 
 

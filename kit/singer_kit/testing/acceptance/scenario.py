@@ -69,7 +69,7 @@ class Run:
     views: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     """Views to make before the run: name → stream, columns."""
     hold_seconds: float = 0
-    """How long input stays open after its last line."""
+    """How long input stays open after the target has read its last line."""
     meanwhile: tuple[Table, ...] = ()
     """What a reader must see at the end of that time."""
     covers: str | None = None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ORDERS = schema("orders", {"id": INTEGER, "v": TEXT})
 KEYLESS = schema("orders", {"id": INTEGER, "v": TEXT}, keys=())
-HOLD_SECONDS = 2.0
+HOLD_SECONDS = 1.5
 
 
 def row(number: int, version: int | None = None, v: str = "a") -> dict[str, Any]:
