@@ -47,7 +47,13 @@ def shares_sessions(connection: Connection[TupleRow], parameters: Mapping[str, A
     except psycopg.Error:
         return False
     try:
-        return any(_backend(second.pgconn, _WAIT_SECONDS) == _backend(connection.pgconn) != 0 for _ in range(_ATTEMPTS))
+        for _ in range(_ATTEMPTS):
+            other = _backend(second.pgconn, _WAIT_SECONDS)
+            if not other:
+                return False
+            if other == _backend(connection.pgconn):
+                return True
+        return False
     finally:
         second.close()
 

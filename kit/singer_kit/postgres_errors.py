@@ -19,16 +19,19 @@ _ADVICE = (
     ("no password supplied", "set the password"),
     ("Tenant or user not found", "check the user name: through Supabase's pooler it is name.project"),
     ("unsupported startup parameter", "take that parameter out of the URL: a connection pooler refuses it"),
-    (
-        "no pg_hba.conf entry",
-        "the server does not admit this user from here: ask for an entry in pg_hba.conf, or set the TLS mode it wants",
-    ),
     ("requires a valid client certificate", "the server wants a client certificate: set it"),
     ("certificate authentication failed", "the client certificate is made for another user"),
     ("does not match host name", "connect by the name in the server's certificate, or use sslmode verify-ca"),
     (
         "certificate verify failed",
         "check that the certificate authority is the one that signed the server's certificate",
+    ),
+    ("group or world access", "make the key readable by its owner only: chmod 600"),
+    ("could not load private key file", "check that the private key is whole and belongs to the certificate"),
+    ("could not read certificate file", "check that the client certificate is whole"),
+    (
+        "no pg_hba.conf entry",
+        "the server does not admit this user from here: ask for an entry in pg_hba.conf, or set the TLS mode it wants",
     ),
     ("server does not support SSL", "let the server's owner turn TLS on, or choose a TLS mode that does without"),
     ("does not exist", "check the name of the database and of the user"),
@@ -66,15 +69,18 @@ _NOT_NOW = (
     "database shutdown",
     "client_login_timeout",
 )
-# What libpq says by itself is about the network and passes, but for these.
+# What libpq says by itself is about the network and passes, but for these while it connects.
 _NEVER = (
     "Name or service not known",
     "nodename nor servname",
     "No address associated",
     "no password supplied",
-    "SSL",
+    "SSL was required",
     "certificate",
     "private key",
+    "alert",  # TLS, refused by either side
+    "wrong version number",
+    "unsupported protocol",
     "connection is bad: invalid",
     "GSSAPI",
     "authentication method",
@@ -111,7 +117,8 @@ def is_transient(error: psycopg.Error) -> bool:
     text = str(error)
     if answers := [match["text"] for match in _SERVER_SAYS.finditer(text)]:
         return all(any(fragment in answer for fragment in _NOT_NOW) for answer in answers)
-    return not any(fragment in text for fragment in _NEVER)
+    connecting = text.startswith(("connection failed:", "connection is bad:"))
+    return not (connecting and any(fragment in text for fragment in _NEVER))
 
 
 def failure(error: psycopg.Error, parameters: Mapping[str, Any]) -> ConnectionFailedError:
@@ -123,15 +130,22 @@ def failure(error: psycopg.Error, parameters: Mapping[str, Any]) -> ConnectionFa
 def explain(error: psycopg.Error, parameters: Mapping[str, Any]) -> str:
     """Say in one line why a connection failed and what to do, without secrets."""
     text = str(error)
-    # Indented lines are advice of libpq's own.
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
-    reason = lines[-1] if lines else type(error).__name__
-    answers = [match["text"] for match in _SERVER_SAYS.finditer(text)]
-    reason = answers[-1] if answers else reason.rsplit(" failed: ", 1)[-1]
+    reasons = "; ".join(_reasons(text)) or type(error).__name__
     advice = next((advice for fragment, advice in _ADVICE if fragment in text), "check the connection settings")
     user = parameters.get("user") or "the default user"
     place = f"{where(parameters)}/{parameters.get('dbname') or ''}"
-    return f"Cannot connect to Postgres at {place} as {user}: {reason.strip().rstrip('.')}. Next: {advice}."
+    return f"Cannot connect to Postgres at {place} as {user}: {reasons}. Next: {advice}."
+
+
+def _reasons(text: str) -> list[str]:
+    """What went wrong, once each: libpq tries every address of the host, and with and without TLS."""
+    reasons: dict[str, None] = {}
+    for line in text.splitlines():
+        # Indented lines are advice of libpq's own, and a colon announces others.
+        if line.strip() and not line.startswith((" ", "\t")) and not line.endswith(":"):
+            reason = re.sub(r"^\w+: {2}", "", line.rsplit(" failed: ", 1)[-1])
+            reasons[reason.strip().rstrip(".")] = None
+    return list(reasons)
 
 
 def where(parameters: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 from contextlib import suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from singer_kit.errors import ConfigurationError, ConnectionFailedError
+from singer_kit.pem import is_pem, with_line_ends
 from singer_kit.retry import UnavailableError
 
 try:
@@ -193,9 +195,9 @@ class Tunnel:
         except socket.gaierror as error:
             kind = ConnectionFailedError if error.errno == socket.EAI_NONAME else UnavailableError
             raise kind(f"{bastion.name} has no address: {error.strerror}. Next: check its name.") from None
-        except (asyncssh.Error, OSError) as error:
-            # An OSError of several addresses has no text of its own; a timeout of either kind has none at all.
-            reason = str(error) or f"no answer within {bastion.connect_timeout:g} seconds"
+        except (asyncssh.Error, OSError, asyncio.TimeoutError) as error:
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+            reason = reason or f"no answer within {bastion.connect_timeout:g} seconds"  # a timeout has no text
             raise UnavailableError(
                 f"{bastion.name} cannot be reached: {reason.rstrip('.')}. Next: check its host and port, "
                 "and that it runs and lets us through."
@@ -228,7 +230,7 @@ def _identity(bastion: Bastion) -> dict[str, Any]:
     if not bastion.private_key:
         return {"passphrase": bastion.private_key_password}
     text = bastion.private_key
-    if "-----BEGIN" not in text:
+    if not is_pem(text):
         path = Path(text).expanduser()
         try:
             text = path.read_text()
@@ -275,8 +277,3 @@ def _trust(bastion: Bastion) -> dict[str, Any]:
         return {"known_hosts": asyncssh.read_known_hosts(str(path))} if path.exists() else {"known_hosts": ([], [], [])}
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"The file of known SSH servers, {str(path)!r}, cannot be read: {error}.") from None
-
-
-def with_line_ends(pem: str) -> str:
-    r"""PEM text in which an environment variable left `\n` as two characters."""
-    return pem if "\n" in pem.strip() else pem.replace("\\n", "\n")

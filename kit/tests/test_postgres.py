@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from singer_kit.errors import ConfigurationError
-from singer_kit.postgres import conninfo_from_url
+from singer_kit.errors import ConfigurationError, ConnectionFailedError
+from singer_kit.postgres import connect, conninfo_from_url
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,9 @@ def test_urls_that_libpq_understands(scheme: str, rest: str) -> None:
         "postgresql://user:one?two@secret@host/db",
         "postgresql://user:secret%zz@host/db",
         "postgresql://user:x@host:secret/db",
+        "postgresql://user:secret@host/db?two=secret&three=x@y",
+        "host=h user=u password=secret secret",
+        "host=h user=u secret=x",
         "postgres//user:secret@host/db",
         "mysql://user:secret@host/db",
     ],
@@ -43,3 +46,27 @@ def test_a_url_that_cannot_be_read_is_not_repeated(url: str) -> None:
         conninfo_from_url(url)
     assert "secret" not in str(caught.value)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+def test_a_parameter_that_libpq_does_not_know_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"parameter pgbouncer, .* Next: take it out") as caught:
+        conninfo_from_url("postgresql://user:secret@host/db?sslmode=require&pgbouncer=true")
+    assert "secret" not in str(caught.value)
+
+
+def test_libpqs_own_form_stays_as_it_is() -> None:
+    text = "host=h password='a b=c' dbname=d"
+    assert conninfo_from_url(text) == text
+
+
+def test_a_session_as_it_was_asked_for(database: str) -> None:
+    session = {"lock_timeout": "5s", "transaction_timeout": "0"}  # the last is unknown before Postgres 17
+    with connect(database, application_name="it's", session=session) as connection:
+        shown = [connection.execute(f"show {name}").fetchone() for name in ("timezone", "lock_timeout")]
+        assert shown == [("UTC",), ("5s",)]
+        assert not connection.autocommit
+
+
+def test_a_parameter_that_the_server_does_not_know_is_an_error(database: str) -> None:
+    with pytest.raises(ConnectionFailedError, match="nonsense"):
+        connect(database, application_name="test", session={"nonsense": "1"})

@@ -152,7 +152,8 @@ static bool is_zone(const byte *text, size_t length)
         return length == 0 || *text == 'Z';
     if (*text != '+' && *text != '-')
         return false;
-    return length == 6 ? looks_like(text + 1, "00:00") : length == 5 ? looks_like(text + 1, "0000") : length == 3 && looks_like(text + 1, "00");
+    const char *pattern = length == 6 ? "00:00" : length == 5 ? "0000" : "00";
+    return strlen(pattern) == length - 1 && looks_like(text + 1, pattern);
 }
 
 static bool is_date(const byte *text, size_t length)
@@ -180,17 +181,16 @@ static bool is_midnight(const byte *text, size_t length)
     return false;
 }
 
+/* Digits with a sign and a fraction or without: what Python's side takes as well, and more. */
 static bool is_decimal(const byte *text, size_t length)
 {
-    size_t i = length && text[0] == '-', first = i;
-    while (i < length && is_digit(text[i]))
-        i++;
-    if (i == first || length > LONGEST_NUMBER)
-        return false;
-    if (i < length && text[i] == '.' && i + 1 < length)
-        for (i++; i < length && is_digit(text[i]); i++)
-            ;
-    return i == length;
+    const byte *end = text + length, *p = text;
+    p += *p == '-';
+    const byte *first = p;
+    p = skip_digits(p);
+    if (p > first && *p == '.')
+        p = skip_digits(p + 1);
+    return p > first && p == end && length <= LONGEST_NUMBER;
 }
 
 static form uuid_form(const byte *text, size_t length)
@@ -236,11 +236,13 @@ static form string_form(const reader *r, kind kind, slot *s)
     }
 }
 
-static form number_form(const reader *r, kind kind)
+static form number_form(const reader *r, kind kind, const byte *p)
 {
-    bool taken = kind == AS_NUMBER || (kind == AS_INTEGER && r->integer && r->digits <= 18) ||
-                 /* Python writes smaller fractions with an exponent. */
-                 (kind == AS_TEXT && !r->exponent && r->decimals <= 6);
+    bool taken = kind == AS_NUMBER;
+    if (kind == AS_INTEGER)
+        taken = r->integer && r->digits <= 18;
+    else if (kind == AS_TEXT) /* Python writes small fractions with an exponent */
+        taken = !r->exponent && (p[*p == '-'] != '0' || r->decimals <= 6);
     return taken ? VERBATIM : ABSENT;
 }
 
@@ -270,7 +272,7 @@ static const byte *read_value(reader *r, const byte *p, const value *want, kind 
     } else if (*p == '{' || *p == '[') {
         s->form = ABSENT;
     } else {
-        s->form = number_form(r, kind);
+        s->form = number_form(r, kind, p);
     }
     return s->form == ABSENT ? NULL : after;
 }

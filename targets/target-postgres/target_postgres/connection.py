@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.conninfo import conninfo_to_dict
 
 from singer_kit.errors import ConfigurationError
+from singer_kit.pem import is_pem, with_line_ends
 from singer_kit.postgres import connect, conninfo_from_url, is_transient
 from target_postgres.settings import complete
 
@@ -133,7 +134,7 @@ def _certificates(config: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             wanted["sslrootcert"] = "ssl_certificate_authority"
         if config["ssl_client_certificate_enable"]:
             wanted |= {"sslcert": "ssl_client_certificate", "sslkey": "ssl_client_private_key"}
-    texts = {parameter: config[name] for parameter, name in wanted.items() if "-----BEGIN" in (config[name] or "")}
+    texts = {parameter: config[name] for parameter, name in wanted.items() if is_pem(config[name])}
     paths = {parameter: _path(config, name) for parameter, name in wanted.items() if parameter not in texts}
     if not texts:
         yield paths
@@ -144,12 +145,14 @@ def _certificates(config: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         for parameter, text in texts.items():
             file = Path(folder, f"{parameter}.pem")
             file.touch(mode=0o600)
-            file.write_text(text)
+            file.write_text(with_line_ends(text))
             paths[parameter] = str(file)
         yield paths
 
 
 def _path(config: Mapping[str, Any], name: str) -> str:
+    if name == "ssl_certificate_authority" and config[name] == "system":
+        return "system"  # libpq's own word
     path = Path(config[name] or "").expanduser()
     if not path.is_file():
         raise ConfigurationError(f"Setting {name}: there is no file {str(path)!r}, and it is no PEM text.")

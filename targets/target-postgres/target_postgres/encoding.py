@@ -37,6 +37,7 @@ _INFINITE = ("infinity", "-infinity")
 _IS_DATE = re.compile(rf"({_DATE})(?:[Tt ]00:00(?::00(?:\.0+)?)?(?:Z|z|[+-]00:?00)?)?", re.ASCII)
 _IS_TIMESTAMP = re.compile(rf"{_DATE}(?:[Tt ]{_TIME} ?{_ZONE}?)?", re.ASCII)
 _IS_TIME = re.compile(rf"({_TIME})(?:Z|z|[+-]00(?::?00)?)?", re.ASCII)
+_IS_TIMETZ = re.compile(rf"{_TIME} ?{_ZONE}?", re.ASCII)
 _SPECIAL_NUMBERS = {
     "nan": "NaN",
     "infinity": "Infinity",
@@ -189,6 +190,12 @@ def _time(value: Any) -> str:
     )
 
 
+def _timetz(value: Any) -> str:
+    if isinstance(value, str) and _IS_TIMETZ.fullmatch(value):
+        return value.replace(",", ".")
+    raise DataError("not a time of day such as 23:59:59.123456+02:00")
+
+
 def _uuid(value: Any) -> str:
     """Written in one way only: equal text means equal keys."""
     if isinstance(value, str):
@@ -220,6 +227,7 @@ _ENCODERS: dict[Kind, Encoder] = {
     "timestamp": _timestamp,
     "date": _date,
     "time": _time,
+    "timetz": _timetz,
     "uuid": _uuid,
     "base64": _base64,
     "base16": _base16,

@@ -62,60 +62,63 @@ _SSH_TUNNEL = {
     "known_hosts": _setting("string", "File of the SSH servers to trust, as ssh keeps it.", default="~/.ssh/known_hosts"),
 }  # fmt: skip
 
+_PROPERTIES: dict[str, dict[str, Any]] = {
+    # Where
+    "sqlalchemy_url": _setting("string", "Connection URL, such as postgresql://user:password@host:5432/database, or libpq's form host=... dbname=.... Takes the place of host, port, user, password, database and all ssl settings.", secret=True),
+    "host": _setting("string", "Host name of the server."),
+    "port": _setting("integer", "Port of the server.", default=5432),
+    "user": _setting("string", "User name."),
+    "password": _setting("string", "Password.", secret=True),
+    "database": _setting("string", "Database name."),
+    # What
+    "default_target_schema": _setting("string", "Schema of all tables. If empty, the schema part of streams named schema-table, or public.", default="melty"),
+    "table_name": _setting("string", "Name of each table: {stream} is the last part of a stream named database-schema-table, {full_stream} all of it, {source} the setting source_name. Example: raw_{source}_{stream}.", default="{stream}"),
+    "load_method": _setting("string", "append-only adds rows; upsert replaces rows of the same key; overwrite replaces all rows at the clean end of the input. If unset, upsert for streams with key properties and append-only for others.", allowed=("append-only", "upsert", "overwrite")),
+    "activate_version": _setting("boolean", "Follow ACTIVATE_VERSION messages at the clean end of the input. Needs add_record_metadata.", default=True),
+    "hard_delete": _setting("boolean", "ACTIVATE_VERSION deletes rows of earlier versions instead of setting _sdc_deleted_at.", default=False),
+    "add_record_metadata": _setting("boolean", "Add the lineage columns (_sdc_...).", default=True),
+    "source_name": _setting("string", "What the column _sdc_source says, and {source} in table_name.", default=""),
+    "batch_id": _setting("string", "What the column _sdc_batch_id says. If unset, generated for each run."),
+    "interpret_content_encoding": _setting("boolean", "Store strings with contentEncoding base64 or base16 as bytea.", default=False),
+    "sanitize_null_text_characters": _setting("boolean", "Replace characters that Postgres cannot store in text (NUL, halves of surrogate pairs) by U+FFFD instead of refusing the record.", default=False),
+    "schema_policy": _setting("string", "What happens when a stream's SCHEMA no longer fits its table. evolve: columns are added and widened; freeze: the table stays, and what it has no place for is left out; fail: the run ends.", default="evolve", allowed=_SCHEMA_POLICIES),
+    "schema_policies": _setting("object", 'schema_policy for single streams, by name or pattern: {"sale_*": "freeze"}. A name goes before patterns, an earlier pattern before a later one.', default={}, additionalProperties={"enum": list(_SCHEMA_POLICIES)}),
+    "on_bad_record": _setting("string", "What happens to a record that cannot be loaded. fail: the run ends; quarantine: it goes to bad_records_table with the reason.", default="fail", allowed=("fail", "quarantine")),
+    "max_bad_records": _setting("integer", "With on_bad_record quarantine, the run fails at the next bad record after so many.", default=1000, least=0),
+    "bad_records_table": _setting("string", "Table of bad records, in default_target_schema.", default="_bad_records"),
+    # When
+    "batch_size_rows": _setting("integer", "Rows that wait at most before they are loaded.", default=10_000, least=1),
+    "batch_size_bytes": _setting("integer", "Bytes that wait at most before they are loaded.", default=32 * 1024 * 1024, least=1),
+    "commit_interval_seconds": _setting("number", "Rows that a STATE covers are committed, and the STATE acknowledged, at the first message after this time.", default=5, least=0),
+    "end_of_input": _setting("string", "What the end of the input proves. finished: the tap has succeeded, so that rows after its last STATE are kept; unknown: it may have died.", default="unknown", allowed=("unknown", "finished")),
+    "state_table": _setting("string", "Table, as schema.table, in which each STATE is stored in the transaction of the rows it covers. Needs state_id."),
+    "state_id": _setting("string", "Whose STATE it is: the key in state_table."),
+    "fencing_token": _setting("integer", "A number that grows with every run of a state_id: a run with a smaller one than state_table has seen is refused and writes nothing. Needs state_table."),
+    # How the connection is made
+    "connection_retry_seconds": _setting("number", "How long to go on trying while the server, or the SSH server, does not answer.", default=60, least=0),
+    "connect_timeout": _setting("integer", "Seconds that one attempt to connect may take.", default=15, least=2),
+    "application_name": _setting("string", "What pg_stat_activity shows. If unset, what sqlalchemy_url says, or target-postgres."),
+    "statement_timeout_seconds": _setting("number", "A statement that takes longer is cancelled. 0: never, whatever the server's and the role's defaults are.", default=0, least=0),
+    "lock_timeout_seconds": _setting("number", "A statement that waits longer for a lock is cancelled and tried again. 0: waits on, whatever the server's and the role's defaults are.", default=0, least=0),
+    "ssl_enable": _setting("boolean", "Use ssl_mode and ssl_certificate_authority. If false, TLS is used when the server offers it.", default=False),
+    "ssl_mode": _setting("string", "How the connection is protected, see libpq.", default="verify-full", allowed=_SSL_MODES),
+    "ssl_certificate_authority": _setting("string", "Certificate authority: a path, the PEM text itself, or `system` for those that the machine trusts.", default="~/.postgresql/root.crt"),
+    "ssl_client_certificate_enable": _setting("boolean", "Present a client certificate.", default=False),
+    "ssl_client_certificate": _setting("string", "Client certificate: a path, or the PEM text itself.", default="~/.postgresql/postgresql.crt"),
+    "ssl_client_private_key": _setting("string", "Private key: a path, or the PEM text itself.", default="~/.postgresql/postgresql.key", secret=True),
+    "ssl_storage_directory": _setting("string", "Where PEM text is put, in a folder of its own, for the moment of connecting. If unset, the system's folder for temporary files."),
+    "ssh_tunnel": _setting("object", "Connect through an SSH server. Needs the extra `ssh`.", properties=_SSH_TUNNEL, additionalProperties=False),
+    # Of the peer's, without effect
+    "use_copy": _setting("boolean", "Accepted and ignored: COPY is always used."),
+    "dialect+driver": _setting("string", "Accepted and ignored."),
+}  # fmt: skip
+
+# With a dict of its own: the SDK adds its settings to the one it is given.
 SETTINGS: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
-    "properties": {
-        # Where
-        "sqlalchemy_url": _setting("string", "Connection URL, such as postgresql://user:password@host:5432/database, or libpq's form host=... dbname=.... Takes the place of host, port, user, password, database and all ssl settings.", secret=True),
-        "host": _setting("string", "Host name of the server."),
-        "port": _setting("integer", "Port of the server.", default=5432),
-        "user": _setting("string", "User name."),
-        "password": _setting("string", "Password.", secret=True),
-        "database": _setting("string", "Database name."),
-        # What
-        "default_target_schema": _setting("string", "Schema of all tables. If empty, the schema part of streams named schema-table, or public.", default="melty"),
-        "table_name": _setting("string", "Name of each table: {stream} is the last part of a stream named database-schema-table, {full_stream} all of it, {source} the setting source_name. Example: raw_{source}_{stream}.", default="{stream}"),
-        "load_method": _setting("string", "append-only adds rows; upsert replaces rows of the same key; overwrite replaces all rows at the clean end of the input. If unset, upsert for streams with key properties and append-only for others.", allowed=("append-only", "upsert", "overwrite")),
-        "activate_version": _setting("boolean", "Follow ACTIVATE_VERSION messages at the clean end of the input. Needs add_record_metadata.", default=True),
-        "hard_delete": _setting("boolean", "ACTIVATE_VERSION deletes rows of earlier versions instead of setting _sdc_deleted_at.", default=False),
-        "add_record_metadata": _setting("boolean", "Add the lineage columns (_sdc_...).", default=True),
-        "source_name": _setting("string", "What the column _sdc_source says, and {source} in table_name.", default=""),
-        "batch_id": _setting("string", "What the column _sdc_batch_id says. If unset, generated for each run."),
-        "interpret_content_encoding": _setting("boolean", "Store strings with contentEncoding base64 or base16 as bytea.", default=False),
-        "sanitize_null_text_characters": _setting("boolean", "Replace characters that Postgres cannot store in text (NUL, halves of surrogate pairs) by U+FFFD instead of refusing the record.", default=False),
-        "schema_policy": _setting("string", "What happens when a stream's SCHEMA no longer fits its table. evolve: columns are added and widened; freeze: the table stays, and what it has no place for is left out; fail: the run ends.", default="evolve", allowed=_SCHEMA_POLICIES),
-        "schema_policies": _setting("object", 'schema_policy for single streams, by name or pattern: {"sale_*": "freeze"}. A name goes before patterns, an earlier pattern before a later one.', default={}, additionalProperties={"enum": list(_SCHEMA_POLICIES)}),
-        "on_bad_record": _setting("string", "What happens to a record that cannot be loaded. fail: the run ends; quarantine: it goes to bad_records_table with the reason.", default="fail", allowed=("fail", "quarantine")),
-        "max_bad_records": _setting("integer", "With on_bad_record quarantine, the run fails at the next bad record after so many.", default=1000, least=0),
-        "bad_records_table": _setting("string", "Table of bad records, in default_target_schema.", default="_bad_records"),
-        # When
-        "batch_size_rows": _setting("integer", "Rows that wait at most before they are loaded.", default=10_000, least=1),
-        "batch_size_bytes": _setting("integer", "Bytes that wait at most before they are loaded.", default=32 * 1024 * 1024, least=1),
-        "commit_interval_seconds": _setting("number", "Rows that a STATE covers are committed, and the STATE acknowledged, at the first message after this time.", default=5, least=0),
-        "end_of_input": _setting("string", "What the end of the input proves. finished: the tap has succeeded, so that rows after its last STATE are kept; unknown: it may have died.", default="unknown", allowed=("unknown", "finished")),
-        "state_table": _setting("string", "Table, as schema.table, in which each STATE is stored in the transaction of the rows it covers. Needs state_id."),
-        "state_id": _setting("string", "Whose STATE it is: the key in state_table."),
-        "fencing_token": _setting("integer", "A number that grows with every run of a state_id: a run with a smaller one than state_table has seen is refused and writes nothing. Needs state_table."),
-        # How the connection is made
-        "connection_retry_seconds": _setting("number", "How long to go on trying while the server, or the SSH server, does not answer.", default=60, least=0),
-        "connect_timeout": _setting("integer", "Seconds that one attempt to connect may take.", default=15, least=2),
-        "application_name": _setting("string", "What pg_stat_activity shows. If unset, what sqlalchemy_url says, or target-postgres."),
-        "statement_timeout_seconds": _setting("number", "A statement that takes longer is cancelled. 0: never, whatever the server's and the role's defaults are.", default=0, least=0),
-        "lock_timeout_seconds": _setting("number", "A statement that waits longer for a lock is cancelled and tried again. 0: waits on, whatever the server's and the role's defaults are.", default=0, least=0),
-        "ssl_enable": _setting("boolean", "Use ssl_mode and ssl_certificate_authority. If false, TLS is used when the server offers it.", default=False),
-        "ssl_mode": _setting("string", "How the connection is protected, see libpq.", default="verify-full", allowed=_SSL_MODES),
-        "ssl_certificate_authority": _setting("string", "Certificate authority: a path, the PEM text itself, or `system` for those that the machine trusts.", default="~/.postgresql/root.crt"),
-        "ssl_client_certificate_enable": _setting("boolean", "Present a client certificate.", default=False),
-        "ssl_client_certificate": _setting("string", "Client certificate: a path, or the PEM text itself.", default="~/.postgresql/postgresql.crt"),
-        "ssl_client_private_key": _setting("string", "Private key: a path, or the PEM text itself.", default="~/.postgresql/postgresql.key", secret=True),
-        "ssl_storage_directory": _setting("string", "Where PEM text is put, in a folder of its own, for the moment of connecting. If unset, the system's folder for temporary files."),
-        "ssh_tunnel": _setting("object", "Connect through an SSH server. Needs the extra `ssh`.", properties=_SSH_TUNNEL, additionalProperties=False),
-        # Of the peer's, without effect
-        "use_copy": _setting("boolean", "Accepted and ignored: COPY is always used."),
-        "dialect+driver": _setting("string", "Accepted and ignored."),
-    },
-}  # fmt: skip
+    "properties": dict(_PROPERTIES),
+}
 
 
 @dataclass(frozen=True)
@@ -151,9 +154,7 @@ class Options:
 
 def defaults() -> dict[str, Any]:
     """The settings that have a value when nobody sets them; a new dict each time."""
-    return {
-        name: copy.deepcopy(schema["default"]) for name, schema in SETTINGS["properties"].items() if "default" in schema
-    }
+    return {name: copy.deepcopy(schema["default"]) for name, schema in _PROPERTIES.items() if "default" in schema}
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: a value is not of its setting's kind. Secrets are not repeated.
     """
-    _check(config, SETTINGS, "")
+    _check(config, {"properties": _PROPERTIES}, "")
     return defaults() | dict(config)
 
 

@@ -1,41 +1,35 @@
 """Bringing a table to what a stream needs: created, columns added, types widened where nothing is lost.
 
-A column is never dropped or narrowed. The catalog is read first, so that a table that fits already costs one
-query and no lock; only then an advisory lock is taken, which lets two targets create one schema or table at once.
+The catalog is read first, so that a table that fits already costs one query and no lock; only then an advisory lock
+is taken, which lets two targets create, or change, one schema or table at once.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from singer_kit.errors import ConfigurationError, DataError
+from target_postgres import evolution
 from target_postgres.errors import from_postgres
-from target_postgres.naming import literal, quote
-from target_postgres.types import fitted, widened
+from target_postgres.lattice import fitted, frozen, outgrown
+from target_postgres.naming import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_postgres.database import Database
+    from target_postgres.evolution import Existing, Found, Policy
     from target_postgres.naming import TableName
     from target_postgres.types import ColumnType
 
 MAX_COLUMNS = 1600
 
-_COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod),
-  a.attnotnull AND NOT EXISTS (
-    SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)
-  ),
-  c.relkind
-FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
-"""
+_logger = logging.getLogger(__name__)
+
 # Unique indexes that ON CONFLICT can use, each as its list of columns.
 _UNIQUE = """
 SELECT array_agg(a.attname::text ORDER BY a.attname)
@@ -62,35 +56,46 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that fits its stream."""
+    """A table that fits its stream.
+
+    Attributes:
+        columns: those to write, with the types that they have in the table.
+        unique_key: a unique index stands on exactly the key columns, so that ON CONFLICT works.
+        left_out: names of columns that the stream has and a frozen table has not: not to be written.
+
+    """
 
     name: TableName
     columns: tuple[Column, ...]
-    # Whether a unique index stands on exactly the key columns, so that ON CONFLICT works.
     unique_key: bool
+    left_out: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class _Found:
-    types: dict[str, str]
-    # NOT NULL, and not because of the primary key.
-    required: frozenset[str]
-    exists: bool
-
-
-def prepare(database: Database, stream: str, name: TableName, columns: Sequence[Column], *, unique: bool) -> Table:
-    """Make the table fit.
+def prepare(
+    database: Database,
+    stream: str,
+    name: TableName,
+    columns: Sequence[Column],
+    *,
+    unique: bool,
+    policy: Policy = "evolve",
+) -> Table:
+    """Make the table fit. A table that does not exist is created, whatever the policy.
 
     Args:
-        database: statements run in its open transaction; committing is the caller's.
+        database: statements run in its open transaction; committing is the caller's. A failure leaves what was
+            in the transaction before.
         stream: for messages.
         name: of the table.
         columns: as the stream wants them.
         unique: a new table gets a primary key on the key columns.
+        policy: for a table that does not fit. `evolve` adds columns, widens types and drops NOT NULL; `freeze`
+            leaves the table as it is, tells in a warning what does not fit, and values that do not fit are for
+            `lattice.guard` and Postgres to refuse; `fail` refuses the stream.
 
     Raises:
-        DataError: a column exists with a type that cannot take the stream's values.
-        ConfigurationError: a right is missing.
+        DataError: the table cannot be made to fit, or the policy is `fail` and it does not.
+        ConfigurationError: a right is missing, or something else has the table's name.
 
     """
     if len(columns) > MAX_COLUMNS:
@@ -100,61 +105,121 @@ def prepare(database: Database, stream: str, name: TableName, columns: Sequence[
             "Next: deselect properties in the tap, or drop some with stream_maps."
         )
     found = _look(database, stream, name)
-    if _changes(columns, found):
-        _lock(database, name.quoted)
-        if not found.exists:
-            _create(database, stream, name, columns, unique=unique)
+    if found.kind is None:
+        evolution.lock(database, name.quoted)
+        _create(database, stream, name, columns, unique=unique)
         found = _look(database, stream, name)
-        for column, change in _changes(columns, found):
-            _apply(database, stream, name, column, found.types.get(column.name), change)
-        found = _look(database, stream, name)
-    settled = []
-    for column in columns:
-        fit = fitted(column.type, found.types[column.name])
-        if fit is None:
-            raise _unfit(stream, name, column, found.types[column.name])
-        settled.append(replace(column, type=fit))
+    if changes := evolution.missing(columns, found):
+        if policy == "fail":
+            raise evolution.refused(stream, name, changes)
+        if policy == "evolve":
+            evolution.lock(database, name.quoted)
+            # Another target may have changed it while we waited.
+            if changes := evolution.missing(columns, _look(database, stream, name)):
+                evolution.apply(database, stream, name, changes)
+            found = _look(database, stream, name)
+    kept = [column for column in columns if column.name in found.columns]
+    left_out = frozenset(column.name for column in columns if column.name not in found.columns)
+    if policy == "freeze":
+        _tell_what_is_frozen(stream, name, columns, found)
+    return Table(
+        name,
+        tuple(_settled(column, found.columns[column.name]) for column in kept),
+        unique_key=_has_unique_key(database, name, columns),
+        left_out=left_out,
+    )
+
+
+def widened_for(column: Column, value: Any) -> ColumnType | None:
+    """The type that a column needs for one value; None: its type is not what keeps the value out.
+
+    So an integer beyond bigint wants numeric, a text too long for varchar(n) text, digits beyond numeric(p,s) numeric.
+
+    Args:
+        column: of a `Table`.
+        value: of its property in a record, not None.
+
+    """
+    return outgrown(column.type, value)
+
+
+def widen(database: Database, stream: str, name: TableName, column: Column, to: ColumnType) -> Column:
+    """Widen one column of a table that rows are being loaded into; the column as it is then.
+
+    Args:
+        database: rows that this transaction has written into the table stay in it; those that wait must have been
+            written, or be encoded anew.
+        stream: for messages.
+        name: of the table.
+        column: of a `Table`.
+        to: from `widened_for`.
+
+    Raises:
+        DataError, ConfigurationError: as `prepare`; the transaction is as it was before.
+
+    """
+    evolution.lock(database, name.quoted)
+    found = _look(database, stream, name)
+    existing = found.columns.get(column.name)
+    if existing is None:
+        raise DataError(f"Stream {stream!r}: column {column.name!r} of {name.quoted} is gone. Next: run again.")
+    wanted = replace(column, type=to)
+    only = evolution.Found(found.kind, {column.name: replace(existing, required=False)})
+    if changes := evolution.missing([wanted], only):
+        evolution.apply(database, stream, name, changes)
+    return _settled(wanted, _look(database, stream, name).columns[column.name])
+
+
+def _settled(column: Column, existing: Existing) -> Column:
+    return replace(column, type=fitted(column.type, existing.sql) or frozen(existing.sql))
+
+
+def _has_unique_key(database: Database, name: TableName, columns: Sequence[Column]) -> bool:
     keys = sorted(column.name for column in columns if column.key)
-    indexes = [row[0] for row in database.rows(_UNIQUE, (name.schema, name.table))] if keys else []
-    return Table(name, tuple(settled), unique_key=any(sorted(index) == keys for index in indexes))
+    return bool(keys) and any(row[0] == keys for row in database.rows(_UNIQUE, (name.schema, name.table)))
 
 
-def _look(database: Database, stream: str, name: TableName) -> _Found:
-    rows = database.rows(_COLUMNS, (name.schema, name.table))
-    if rows and rows[0][3] not in {"r", "p"}:
+def _look(database: Database, stream: str, name: TableName) -> Found:
+    found = evolution.look(database, name)
+    if found.kind not in {None, "r", "p"}:
         raise ConfigurationError(
             f"Stream {stream!r} goes to {name.quoted}, which exists and is no table. Next: set table_name or "
             "default_target_schema."
         )
-    columns = [row for row in rows if row[0] is not None]
-    return _Found({row[0]: row[1] for row in columns}, frozenset(row[0] for row in columns if row[2]), bool(rows))
+    return found
 
 
-def _changes(columns: Sequence[Column], found: _Found) -> list[tuple[Column, str]]:
-    """The columns to act on and the statement's tail for each."""
-    changes = []
-    for column in columns:
-        actual = found.types.get(column.name)
-        quoted = quote(column.name)
-        if actual is None:
-            changes.append((column, f"ADD COLUMN {quoted} {column.type.sql}"))
-        elif fitted(column.type, actual) is None and (wider := widened(column.type, actual)):
-            using = wider[1].format(quoted)
-            changes.append((column, f"ALTER COLUMN {quoted} TYPE {wider[0].sql} USING {using}"))
-        if actual is not None and not column.key and column.name in found.required:
-            changes.append((column, f"ALTER COLUMN {quoted} DROP NOT NULL"))
-    return changes
+def _tell_what_is_frozen(stream: str, name: TableName, columns: Sequence[Column], found: Found) -> None:
+    """One warning with everything in it.
 
+    Raises:
+        DataError: without a key column rows cannot be told apart.
 
-def _lock(database: Database, key: str) -> None:
-    """Held to the end of the transaction; one key a table, so that targets wait only for who shapes the same one."""
-    database.rows(f"SELECT pg_advisory_xact_lock(hashtext('target-postgres ddl'), hashtext({literal(key)}))")
+    """
+    absent = [column for column in columns if column.name not in found.columns]
+    for column in absent:
+        if column.key:
+            raise DataError(
+                f"Stream {stream!r}: {name.quoted} has no column {column.name!r}, which is a key property, and "
+                "schema_policy is 'freeze'. Next: add the column, or set schema_policy to 'evolve'."
+            )
+    narrow = [
+        f"{column.name} is {found.columns[column.name].sql} and not {column.type.sql}"
+        for column in columns
+        if column.name in found.columns and fitted(column.type, found.columns[column.name].sql) is None
+    ]
+    told = [f"left out: {', '.join(column.name for column in absent)}"] if absent else []
+    told += [f"records whose values do not fit are refused: {', '.join(narrow)}"] if narrow else []
+    if told:
+        _logger.warning(
+            "Stream '%s': table %s is kept as it is (schema_policy freeze); %s", stream, name.quoted, "; ".join(told)
+        )
 
 
 def _create(database: Database, stream: str, name: TableName, columns: Sequence[Column], *, unique: bool) -> None:
     doing = f"Stream {stream!r}: creating table {name.quoted}"
     if not database.rows("SELECT 1 FROM pg_namespace WHERE nspname = %s", (name.schema,)):
-        _lock(database, quote(name.schema))
+        evolution.lock(database, quote(name.schema))
         try:
             database.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(name.schema)}".encode())
         except psycopg.errors.InsufficientPrivilege as error:
@@ -180,27 +245,3 @@ def _create(database: Database, stream: str, name: TableName, columns: Sequence[
         ) from error
     except psycopg.Error as error:
         raise from_postgres(error, doing) from error
-
-
-def _apply(database: Database, stream: str, name: TableName, column: Column, actual: str | None, change: str) -> None:
-    doing = f"Stream {stream!r}: changing column {column.name!r} of {name.quoted}"
-    try:
-        database.connection.execute(f"ALTER TABLE {name.quoted} {change}".encode())
-    except psycopg.errors.FeatureNotSupported as error:
-        raise DataError(
-            f"{doing} from {actual} to {column.type.sql} failed: {error.diag.message_primary} "
-            f"({error.diag.message_detail}). "
-            "Next: drop the view, run again, and create the view anew."
-        ) from error
-    except psycopg.Error as error:
-        raise from_postgres(error, doing) from error
-
-
-def _unfit(stream: str, name: TableName, column: Column, actual: str) -> DataError:
-    return DataError(
-        f"Stream {stream!r}: column {column.name!r} of {name.quoted} is {actual}, the stream now sends "
-        f"{column.type.sql}, "
-        f"and {actual} cannot take that without loss. "
-        "Next: rename the column (the target then adds a new one), or change its type by hand with ALTER "
-        "TABLE."
-    )

@@ -1,9 +1,9 @@
-"""Which Postgres type a property gets, and whether a column that exists already can take it.
+"""Which Postgres type a property gets; `lattice` tells what becomes of a column that exists already.
 
-The lattice for a property that allows several types (`null` aside):
+For a property that allows several types (`null` aside):
 
-    integer + number                 numeric
     the same type twice              that type
+    integers and numbers             numeric
     anything with object or array    jsonb
     any other mixture                text
     no type at all                   jsonb
@@ -11,8 +11,10 @@ The lattice for a property that allows several types (`null` aside):
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Literal
 
 Kind = Literal[
@@ -23,6 +25,7 @@ Kind = Literal[
     "date",
     "timestamp",
     "time",
+    "timetz",
     "uuid",
     "base64",
     "base16",
@@ -30,7 +33,7 @@ Kind = Literal[
     "other",
 ]
 
-_BIGINT_MIN, _BIGINT_MAX = -(2**63), 2**63 - 1
+INTEGERS = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
 _FORMATS: dict[str, tuple[str, Kind]] = {
     "date-time": ("timestamp with time zone", "timestamp"),
     "date": ("date", "date"),
@@ -62,7 +65,9 @@ _SQL_TYPES: dict[str, tuple[str, Kind]] = {
     "bool": ("boolean", "boolean"),
     "date": ("date", "date"),
     "time": ("time without time zone", "time"),
-    "timetz": ("time with time zone", "other"),
+    "timetz": ("time with time zone", "timetz"),
+    "time with time zone": ("time with time zone", "timetz"),
+    "time without time zone": ("time without time zone", "time"),
     "timestamp": ("timestamp without time zone", "timestamp"),
     "timestamptz": ("timestamp with time zone", "timestamp"),
     "timestamp with time zone": ("timestamp with time zone", "timestamp"),
@@ -76,35 +81,36 @@ _SQL_TYPES: dict[str, tuple[str, Kind]] = {
     "macaddr": ("macaddr", "other"),
 }
 _SIZED = re.compile(r"(numeric|decimal|varchar|character varying)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
-_INTEGERS = frozenset({"smallint", "integer", "bigint"})
-_TEXTS = frozenset({"text", "character varying"})
-# Casting these to text and on to the new column loses nothing.
-_TO_TEXT = _INTEGERS | {"numeric", "boolean", "date", "uuid"}
-_TO_JSONB = _INTEGERS | {"numeric", "boolean", "text", "character varying"}
 
 
 @dataclass(frozen=True)
 class ColumnType:
     """A Postgres type as `format_type` prints it, and how values are written for it.
 
-    `staged` is the type of the column that COPY fills: it differs where an assignment from it is exact and
-    reading the text straight is not, as for a timestamp with a zone that goes to a column without one.
+    Attributes:
+        staged: the type of the column that COPY fills: it differs where an assignment from it is exact and
+            reading the text straight is not, as for a timestamp with a zone that goes to a column without one.
+        limit: of integers the greatest magnitude that the values may have; None: any.
+        guarded: Postgres would round or cut some values without a word, so `lattice.guard` must stand before it.
+
     """
 
     sql: str
     kind: Kind
     staged: str
+    limit: int | None = None
+    guarded: bool = False
 
 
-def _make(sql: str, kind: Kind) -> ColumnType:
-    return ColumnType(sql, kind, "timestamp with time zone" if kind == "timestamp" else sql)
+def make(sql: str, kind: Kind, limit: int | None = None, *, guarded: bool = False) -> ColumnType:
+    return ColumnType(sql, kind, "timestamp with time zone" if kind == "timestamp" else sql, limit, guarded)
 
 
-JSONB = _make("jsonb", "jsonb")
-TEXT = _make("text", "text")
-BIGINT = _make("bigint", "integer")
-NUMERIC = _make("numeric", "number")
-TIMESTAMPTZ = _make("timestamp with time zone", "timestamp")
+JSONB = make("jsonb", "jsonb")
+TEXT = make("text", "text")
+BIGINT = make("bigint", "integer", INTEGERS["bigint"])
+NUMERIC = make("numeric", "number")
+TIMESTAMPTZ = make("timestamp with time zone", "timestamp")
 
 
 def column_type(schema: Any, *, content_encoding: bool) -> ColumnType:
@@ -117,11 +123,13 @@ def column_type(schema: Any, *, content_encoding: bool) -> ColumnType:
     """
     found: set[ColumnType] = set()
     _collect(schema, content_encoding, found)
-    if len(found) == 1:
-        return found.pop()
-    if not found or JSONB in found:
+    kinds, count = {one.kind for one in found}, len(found)
+    if not found or "jsonb" in kinds:
         return JSONB
-    return NUMERIC if found <= {BIGINT, NUMERIC} else TEXT
+    if len({replace(one, limit=None) for one in found}) == 1:
+        limits = [one.limit for one in found if one.limit is not None]
+        return replace(found.pop(), limit=max(limits) if len(limits) == count else None)
+    return NUMERIC if kinds <= {"integer", "number"} else TEXT
 
 
 def _collect(schema: Any, content_encoding: bool, found: set[ColumnType]) -> None:
@@ -133,7 +141,9 @@ def _collect(schema: Any, content_encoding: bool, found: set[ColumnType]) -> Non
         return
     names = schema.get("type")
     if names is None:
-        variants = [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())[:1]]
+        variants = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+        if every := [part for part in schema.get("allOf", ()) if isinstance(part, dict)]:
+            variants.append({name: value for part in every for name, value in part.items()})
         if not variants and ("enum" in schema or "const" in schema):
             values = schema.get("enum", [schema.get("const")])
             variants = [{"type": _json_type(value)} for value in values]
@@ -153,7 +163,7 @@ def _json_type(value: Any) -> str:
     for kind, name in (
         (bool, "boolean"),
         (int, "integer"),
-        (float, "number"),
+        ((float, Decimal), "number"),
         (str, "string"),
         (type(None), "null"),
     ):
@@ -164,63 +174,39 @@ def _json_type(value: Any) -> str:
 
 def _single(name: str, schema: dict[str, Any], content_encoding: bool) -> ColumnType:
     if name == "integer":
-        limits = (schema.get("minimum", 0), schema.get("maximum", 0))
-        fits = all(not isinstance(limit, (int, float)) or _BIGINT_MIN <= limit <= _BIGINT_MAX for limit in limits)
-        return BIGINT if fits else NUMERIC
+        return _integer(schema)
     if name == "number":
         return NUMERIC
     if name == "boolean":
-        return _make("boolean", "boolean")
+        return make("boolean", "boolean")
     if name != "string":
         return JSONB
     if content_encoding and schema.get("contentEncoding") in {"base64", "base16"}:
-        return _make("bytea", "base64" if schema["contentEncoding"] == "base64" else "base16")
+        return make("bytea", "base64" if schema["contentEncoding"] == "base64" else "base16")
     asked = _FORMATS.get(str(schema.get("format")))
-    return _make(*asked) if asked else TEXT
+    return make(*asked) if asked else TEXT
+
+
+def _integer(schema: dict[str, Any]) -> ColumnType:
+    """A bigint whatever the limits say, unless they go beyond it; they tell which narrower columns will do."""
+    limits = [schema.get(name) for name in ("minimum", "maximum")]
+    known = [limit for limit in limits if isinstance(limit, (int, float, Decimal)) and math.isfinite(limit)]
+    # Of two's complement numbers the lowest reaches one further than the highest.
+    magnitude = max((-limit if limit < 0 else limit + 1 for limit in map(int, known)), default=0)
+    if magnitude > INTEGERS["bigint"]:
+        return NUMERIC
+    return replace(BIGINT, limit=magnitude) if len(known) == len(limits) else BIGINT
 
 
 def named_type(name: str) -> ColumnType | None:
     """Read `x-sql-datatype`; None for what is not on the list."""
     lowered = " ".join(name.lower().split())
     if known := _SQL_TYPES.get(lowered):
-        return _make(*known)
+        return make(*known, limit=INTEGERS.get(known[0]))
     if not (sized := _SIZED.fullmatch(lowered)):
         return None
     if sized[1] in {"numeric", "decimal"}:
-        return _make(f"numeric({int(sized[2])},{int(sized[3] or 0)})", "number")
-    return _make(f"character varying({int(sized[2])})", "text") if sized[3] is None else None
-
-
-def fitted(wanted: ColumnType, actual: str) -> ColumnType | None:
-    """How values of a property are written into a column of the type that the table has; None: they do not fit."""
-    if wanted.sql == actual:
-        return wanted
-    scalar = wanted.kind not in {"base64", "base16", "jsonb"}
-    fits: Kind | None = None
-    if wanted.kind == "integer" and (actual in _INTEGERS or actual.startswith("numeric")):
-        fits = "integer"
-    elif wanted.kind == "number" and actual == "numeric":
-        fits = "number"
-    elif scalar and actual in _TEXTS:
-        fits = "text"
-    elif wanted.kind in {"date", "timestamp"} and actual.startswith("timestamp with"):
-        fits = "timestamp"
-    elif actual in {"jsonb", "json"} and (scalar or wanted.kind == "jsonb"):
-        fits = "jsonb"
-    return _make(actual, fits) if fits else None
-
-
-def widened(wanted: ColumnType, actual: str) -> tuple[ColumnType, str] | None:
-    """The type that holds both the column's old values and the new ones, and the cast; None: there is none.
-
-    The cast is a format string with `{}` for the quoted column.
-    """
-    if wanted.kind == "number" and actual in _INTEGERS:
-        return NUMERIC, "{}::numeric"
-    if wanted.kind == "timestamp" and actual == "date":
-        return TIMESTAMPTZ, "{}::timestamp at time zone 'UTC'"
-    if wanted.sql == "text" and actual in _TO_TEXT:
-        return TEXT, "{}::text"
-    if wanted.kind == "jsonb" and actual in _TO_JSONB:
-        return JSONB, "to_jsonb({})"
-    return None
+        return make(f"numeric({int(sized[2])},{int(sized[3] or 0)})", "number", guarded=True)
+    if sized[3] is not None:
+        return None
+    return make(f"character varying({int(sized[2])})", "text", guarded=True)

@@ -1,0 +1,1 @@
+"""Help for testing Singer plugins, ours and anybody's."""
