@@ -286,6 +286,21 @@ def test_functions_of_a_materialized_view_find_the_search_path(warehouse, shape)
     assert warehouse.rows("select v from bronze.seen") == [(6,)]
 
 
+def test_a_dbt_model_lives_through_a_load_that_widens(warehouse):
+    """The whole way, from SCHEMA messages to what the model shows; rows before the change wait in one transaction."""
+
+    def messages(definition, *values):
+        schema = {"properties": {"id": {"type": "integer"}, "v": definition}}
+        yield {"type": "SCHEMA", "stream": "t", "key_properties": ["id"], "schema": schema}
+        for number, value in values:
+            yield {"type": "RECORD", "stream": "t", "record": {"id": number, "v": value}}
+
+    warehouse.load(messages({"type": "integer"}, (1, 1)))
+    warehouse.do("create view bronze.stg_t as select id, v from bronze.t")
+    warehouse.load([*messages({"type": "integer"}, (2, 2)), *messages({"type": "number"}, (1, 1.5), (3, 3))])
+    assert warehouse.rows("select id, v from bronze.stg_t order by id") == [(1, Decimal("1.5")), (2, 2), (3, 3)]
+
+
 # Others at the same time
 
 
