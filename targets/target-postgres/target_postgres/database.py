@@ -42,7 +42,7 @@ class Database:
         session: counts the sessions: what belonged to an earlier one, such as temporary tables, is gone.
     """
 
-    def __init__(self, connector: Connector, *, patience: float) -> None:
+    def __init__(self, connector: Connector, *, patience: float = 0) -> None:
         self._connector = connector
         self._patience = patience
         self._connection: Connection[TupleRow] | None = None

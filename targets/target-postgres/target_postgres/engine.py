@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from target_postgres.naming import TableName
+    from target_postgres.tables import Column
+    from target_postgres.types import ColumnType
 
 _REPORT_SECONDS = 2.0
 _ROWS, _BYTES = 50_000, 16 * 1024 * 1024
@@ -332,15 +334,43 @@ class Engine:
         self._sequence += 1
         sink.meter.count(1, len(raw))
         block = Block(raw.rstrip(b"\n"), line) if self._quarantine is not None else None
+
+        def add(to: Sink) -> None:
+            size = to.add(record, message, where, line, self._sequence, self.reader.read_at, block)
+            self._loader.added(to, 1, size)
+
         try:
-            size = sink.add(record, message, where, line, self._sequence, self.reader.read_at, block)
+            try:
+                add(sink)
+            except DataError:
+                wanted = sink.outgrown(record) if self.options.policy(sink.stream) == "evolve" else {}
+                if not wanted:
+                    raise
+                add(self._widened(sink, wanted))
         except DataError as error:
             if self._quarantine is None:
                 raise
             size = self._quarantine.add(sink.stream, sink.table_name, line, error, raw)
             self._loader.added(self._quarantine, 1, size)
-            return
-        self._loader.added(sink, 1, size)
+
+    def _widened(self, sink: Sink, wanted: Mapping[Column, ColumnType]) -> Sink:
+        """A sink for the same stream, with a table that takes larger values."""
+        _logger.info(
+            "Stream '%s': %s of %s",
+            sink.stream,
+            ", ".join(f"widening {column.name} from {column.type.sql} to {to.sql}" for column, to in wanted.items()),
+            sink.table_name.quoted,
+        )
+        self._loader.settle()
+        self._loader.shape(partial(sink.widen, wanted))
+        del self._sinks[sink.stream]
+        sink.meter.report()
+        self._retired.append(sink)
+        wider = self._sink(sink.source)
+        for stream, routes in self._routes.items():
+            self._routes[stream] = [replace(route, sink=wider) if route.sink is sink else route for route in routes]
+        self._renew_plan(wider)
+        return wider
 
     def _process_schema(self, message: Record) -> None:
         stream, schema = message.get("stream"), message.get("schema")

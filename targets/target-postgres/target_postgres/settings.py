@@ -17,6 +17,8 @@ from singer_kit.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from target_postgres.evolution import Policy
+
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SCHEMA_POLICIES = ("evolve", "freeze", "fail")
 _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
@@ -141,10 +143,10 @@ class Options:
     quarantine: bool = False
     max_bad_records: int = 1000
     bad_records_table: str = "_bad_records"
-    schema_policy: str = "evolve"
-    schema_policies: Mapping[str, str] = field(default_factory=dict)
+    schema_policy: Policy = "evolve"
+    schema_policies: Mapping[str, Policy] = field(default_factory=dict)
 
-    def policy(self, stream: str) -> str:
+    def policy(self, stream: str) -> Policy:
         """What to do when this stream's SCHEMA no longer fits its table: `evolve`, `freeze` or `fail`."""
         if stream in self.schema_policies:
             return self.schema_policies[stream]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from singer_kit.errors import DataError
+from singer_kit.errors import ConfigurationError, DataError
 from target_postgres import lineage, naming
 from target_postgres.encoding import encoder
 from target_postgres.errors import MissingKeyError, from_postgres
+from target_postgres.lattice import bounded
 from target_postgres.layout import lay_out
 from target_postgres.merge import Merge
 from target_postgres.metrics import StreamMeter
@@ -20,7 +21,7 @@ from target_postgres.plans import compile_plan
 from target_postgres.records import Property, RecordEncoder
 from target_postgres.rows import Rows
 from target_postgres.table_loader import TableLoader
-from target_postgres.tables import prepare
+from target_postgres.tables import prepare, widen, widened_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
     from target_postgres.quarantine import Quarantine
     from target_postgres.rows import Batch, Block, Part
     from target_postgres.settings import Options
+    from target_postgres.tables import Column
+    from target_postgres.types import ColumnType
 
 _ROW_COLUMN = "_load_row"
+_SMALL = frozenset({"smallint", "integer", "real"})
 
 _logger = logging.getLogger("target-postgres")
 
@@ -89,7 +93,10 @@ class Sink:
         """Make the table fit and lay out the rows; may be done again."""
         doing = f"Stream {self.stream!r}: preparing table {self.table_name.quoted}"
         try:
-            table = prepare(self._database, self.stream, self.table_name, self._layout.columns, unique=self.keyed)
+            table = prepare(
+                self._database, self.stream, self.table_name, self._layout.columns,
+                unique=self.keyed, policy=self._options.policy(self.stream),
+            )  # fmt: skip
         except psycopg.Error as error:
             raise from_postgres(error, doing) from error
         if self.keyed and not table.unique_key:
@@ -99,9 +106,15 @@ class Sink:
                 self.table_name.quoted,
                 list(self.source.keys),
             )
-        self._types = {column.name: column.type for column in table.columns}
-        self._written = [(name, column) for name, column in self._layout.names.items() if column in self._types]
-        row_column = lineage.SEQUENCE if self._options.metadata else _free_name(_ROW_COLUMN, self._types)
+        if absent := sorted(table.left_out & lineage.NAMES):
+            raise ConfigurationError(
+                f"{doing}: it lacks {', '.join(absent)}, and schema_policy is 'freeze'. Next: add these columns, or set "
+                "add_record_metadata and activate_version to false."
+            )
+        columns = {column.name: column for column in table.columns}
+        # A frozen table may lack some.
+        self._columns = {name: columns[column] for name, column in self._layout.names.items() if column in columns}
+        row_column = lineage.SEQUENCE if self._options.metadata else _free_name(_ROW_COLUMN, columns)
         merge = Merge(table, stage=self._stage, row_column=row_column, upsert=self.keyed, keep=self.overwrite)
         [(empty,)] = self._database.rows(merge.is_empty())
         self._table = TableLoader(
@@ -119,8 +132,8 @@ class Sink:
         return RecordEncoder(
             self.stream,
             [
-                Property(name, encoder(self._types[column].kind, sanitize=self._options.sanitize))
-                for name, column in self._written
+                Property(name, bounded(encoder(column.type.kind, sanitize=self._options.sanitize), column.type))
+                for name, column in self._columns.items()
             ],
             keys=self.source.keys,
             check=check,
@@ -132,17 +145,17 @@ class Sink:
     @property
     def plan(self) -> Plan | None:
         """How the native scanner reads the stream's records; None where it cannot."""
-        if any(_rounds_or_cuts(self._types[column].sql) for _, column in self._written):
+        if any(column.type.guarded or column.type.sql in _SMALL for column in self._columns.values()):
             return None
         return compile_plan(
             dict(self.source.schema),
-            [(name, self._types[column].kind) for name, column in self._written],
+            [(name, column.type.kind) for name, column in self._columns.items()],
             keys=self.source.keys,
             validate=self._validate,
             lineage=self._options.metadata,
             sequence=self.keyed,
             bookmark=self.source.bookmark,
-            ignored=frozenset(self._ignored | lineage.SDK_NAMES) - set(self._layout.names),
+            ignored=(self._known | self._ignored) - self._columns.keys(),
             tail=self._row_tail(datetime.now(tz=timezone.utc)).encode(),
         )
 
@@ -180,6 +193,20 @@ class Sink:
         line_of_copy = f"{row}{self._row_tail(read_at)}\n".encode()
         self.fresh.add(line_of_copy, line, block)
         return len(line_of_copy)
+
+    def outgrown(self, record: dict[str, Any]) -> dict[Column, ColumnType]:
+        """The columns that are too small for a record, and the types they need."""
+        wanted = {
+            column: widened_for(column, value)
+            for name, column in self._columns.items()
+            if (value := record.get(name)) is not None
+        }
+        return {column: to for column, to in wanted.items() if to is not None}
+
+    def widen(self, wanted: Mapping[Column, ColumnType]) -> None:
+        """Widen columns; this sink does not fit the table any more then."""
+        for column, to in wanted.items():
+            widen(self._database, self.stream, self.table_name, column, to)
 
     def _row_tail(self, read_at: datetime) -> str:
         if not self._options.metadata:
@@ -237,11 +264,6 @@ class _LazyValidator:
 
     def __call__(self, record: dict[str, Any]) -> None:
         self.compile()(record)
-
-
-def _rounds_or_cuts(sql: str) -> bool:
-    """Whether a column may change a value without a word, or takes a smaller range than its kind."""
-    return "(" in sql or sql in {"smallint", "integer", "real"}
 
 
 def _free_name(name: str, taken: Mapping[str, Any]) -> str:
