@@ -108,8 +108,8 @@ class Sink:
             )
         if absent := sorted(table.left_out & lineage.NAMES):
             raise ConfigurationError(
-                f"{doing}: it lacks {', '.join(absent)}, and schema_policy is 'freeze'. Next: add these columns, or set "
-                "add_record_metadata and activate_version to false."
+                f"{doing}: it lacks {', '.join(absent)}, and schema_policy is 'freeze'. Next: add these columns, or "
+                "set add_record_metadata and activate_version to false."
             )
         columns = {column.name: column for column in table.columns}
         # A frozen table may lack some.
