@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import signal
 import tempfile
+import threading
 import traceback
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +23,8 @@ from .plan import SHELL
 from .source import STREAMS, Log, comparable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .pipeline import Outcome
     from .plan import Plan, Step
     from .server import Server
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
 STATE_TABLE = "control.bookmarks"
 Bookmarks = dict[str, int]
+_LOOK_SECONDS = 0.1
 
 
 @dataclass
@@ -97,22 +103,59 @@ class _Campaign:
         chance = random.Random(f"{self.plan.seed}/{number}")
         size = self.plan.sizes[number]
         run = self.start(size, step)
-        run.wait_for_moment()
-        outcomes = []
-        if step.fault == "overlap":
+        with self.watched(step, size):
+            run.wait_for_moment()
             hit = run.target.poll() is None
-            other = self.start(size, None, claim=True)
-            run.release()
-            outcomes = [run.finish(), other.finish()]
-            self.judge("overlap, the newer", [] if outcomes[1].complete else self.failure(outcomes[1]))
-        else:
-            hit = disturb(step.fault, run, self.server, self.url, chance)
-            outcomes = [run.finish()]
+            if step.fault == "overlap":
+                outcomes = self.overlap(run, size, freeze=chance.random() < 0.5)
+            else:
+                hit = disturb(step.fault, run, self.server, self.url, chance)
+                outcomes = [run.finish()]
         self.result.faults.append((step.fault, hit))
         for outcome in outcomes:
             self.note(outcome)
         self.judge(f"run {number + 1}, {step.fault}", complaints(step.fault, self.plan, outcomes[0]))
         self.judge(f"after run {number + 1}, {step.fault}", self.differences(size))
+
+    def overlap(self, run: Run, size: int, *, freeze: bool) -> list[Outcome]:
+        """Let a second run take over while the first goes on, or wakes up later like one that was given up."""
+        if freeze:
+            run.target.send_signal(signal.SIGSTOP)
+        try:
+            newer = self.start(size, None, claim=True)
+        except psycopg.errors.LockNotAvailable:  # the first one was frozen in the middle of a commit
+            run.target.send_signal(signal.SIGCONT)
+            newer = self.start(size, None, claim=True)
+        if freeze:
+            newer.wait_for_target(5)  # it may have to wait for a transaction of the frozen one
+            run.target.send_signal(signal.SIGCONT)
+        run.release()
+        outcomes = [run.finish(), newer.finish()]
+        self.judge("overlap, the newer run", [] if outcomes[1].complete else self.failure(outcomes[1]))
+        return outcomes
+
+    @contextmanager
+    def watched(self, step: Step, size: int) -> Iterator[None]:
+        """Look at the destination again and again while a run goes on: nothing half-done may ever be seen."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(_LOOK_SECONDS):
+                with suppress(psycopg.Error):  # the server may be away
+                    if found := self.differences(size):
+                        self.judge(f"during {step.fault}", found)
+                        return
+
+        thread = threading.Thread(target=watch)
+        # What such a run may leave is known only when it has ended.
+        if not (self.plan.mode == SHELL and step.fault in {"kill tap", "kill both", "tap exits", "broken line"}):
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if thread.ident:
+                thread.join()
 
     def clean(self) -> None:
         """The run that nothing disturbs: it must come through, and leave the destination equal to the source."""
@@ -141,6 +184,7 @@ class _Campaign:
 
     def claim(self) -> dict[str, Any] | None:
         with psycopg.connect(self.url) as connection:
+            connection.execute("set lock_timeout = '2s'")
             found = connection.execute(
                 f"insert into {STATE_TABLE} (id, fencing_token) values ('shop', %s) on conflict (id) do update "
                 "set fencing_token = excluded.fencing_token returning state",
@@ -170,6 +214,7 @@ class _Campaign:
         everything = {stream.name: size for stream in STREAMS}
         with psycopg.connect(self.url) as connection:
             connection.execute("set transaction isolation level repeatable read")
+            connection.execute("set lock_timeout = '2s'")
             state = read_state(connection) if self.plan.bookmarks_in_table else {"bookmarks": self.printed}
             bookmarks = (state or {}).get("bookmarks") or {}
             tables = {stream.name: read_table(connection, stream.name, stream.columns) for stream in STREAMS}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SIGTERM, _SIGKILL = 143, -9
 _ENDED_EARLY = -15  # SIGTERM before the target could prepare for it
+_PATIENCE = 2.0
 _LOST_CONNECTION = r"(?i)connect|terminat|server|shut"
 # What the target says when it ends on its own, and the exit codes besides 0 that it may end with.
 _MESSAGES = {
@@ -53,7 +54,7 @@ def disturb(fault: str, run: Run, server: Server, url: str, chance: random.Rando
         "kill both": lambda: all(list(map(_kill, chance.sample([run.target, run.tap], 2)))),
         "terminate target": lambda: _terminate(run.target),
         "restart Postgres": lambda: _restart(run, server, chance),
-        "cut connection": lambda: _cut(url),
+        "cut connection": lambda: _cut(run, url),
         "hold lock": lambda: _lock(run, url, chance),
         "fill disk": lambda: _fill_disk(run, server, chance),
         # The tap does these.
@@ -101,23 +102,38 @@ def _restart(run: Run, server: Server, chance: random.Random) -> bool:
     return alive
 
 
-def _cut(url: str) -> bool:
+def _cut(run: Run, url: str) -> bool:
+    query = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
     with psycopg.connect(url, autocommit=True) as connection:
-        query = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
-        return bool(connection.execute(f"{query} and pid <> pg_backend_pid()").fetchall())
+        return _try(run, lambda: bool(connection.execute(f"{query} and pid <> pg_backend_pid()").fetchall()))
 
 
 def _lock(run: Run, url: str, chance: random.Random) -> bool:
+    table = sql.Identifier("bronze", chance.choice(STREAMS).name)
     with psycopg.connect(url) as connection:
         connection.execute("set lock_timeout = '2s'")
-        table = sql.Identifier("bronze", chance.choice(STREAMS).name)
-        try:
-            connection.execute(sql.SQL("lock table {} in access exclusive mode").format(table))
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.LockNotAvailable):
-            return False
+        connection.commit()
+
+        def lock() -> bool:
+            try:
+                connection.execute(sql.SQL("lock table {} in access exclusive mode").format(table))
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.LockNotAvailable):
+                connection.rollback()
+                return False
+            return True
+
+        locked = _try(run, lock)
         run.release()
-        run.wait_for_target(chance.uniform(0.2, 2))
-        return run.target.poll() is None
+        run.wait_for_target(chance.uniform(0.2, 2) if locked else 0)
+        return locked and run.target.poll() is None
+
+
+def _try(run: Run, act: Callable[[], bool]) -> bool:
+    """Act as soon as that is possible, for the target may still be starting."""
+    until = time.monotonic() + _PATIENCE
+    while not (done := act()) and run.target.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    return done
 
 
 def _fill_disk(run: Run, server: Server, chance: random.Random) -> bool:

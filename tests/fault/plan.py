@@ -112,7 +112,7 @@ def make_plan(seed: int, modes: tuple[str, ...] = MODES, *, most: int = 3) -> Pl
     size = chance.choice([20, 150, 500, 1500])
     sizes = [size]
     for _ in faults:
-        sizes.append(sizes[-1] + chance.choice([0, 0, 7, size // 3]))
+        sizes.append(sizes[-1] + chance.choice([0, 7, size // 3, size]))
     return Plan(
         seed=seed,
         mode=mode,
