@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from target_postgres.types import ColumnType
 
 _REPORT_SECONDS = 2.0
-_ROWS, _BYTES = 50_000, 16 * 1024 * 1024
+_ROWS, _BYTES = 50_000, 12 * 1024 * 1024
 
 _logger = logging.getLogger("target-postgres")
 
