@@ -163,7 +163,8 @@ class Engine:
     def _abort(self) -> None:
         """Commit what the last STATE covers; what failed here stays hidden behind what ended the run."""
         try:
-            self._loader.abort()
+            if not self.reader.impatient:
+                self._loader.abort()
         except Exception as error:  # noqa: BLE001
             _logger.warning("Rows that the last STATE covers could not be committed: %s", error)
         finally:
@@ -177,7 +178,7 @@ class Engine:
     def _tail_may_come_again(self) -> bool:
         """Whether rows after the last STATE must stay out.
 
-        Where the bookmark is kept with the rows, the next run would bring those rows again, which only keys make up for.
+        Where the bookmark is kept with the rows, the next run brings those rows again, which only keys make up for.
         """
         if self._completeness.vouched or self._bookmarks is None or not self._completeness.has_state:
             return False
