@@ -25,6 +25,12 @@ _ATTEMPTS = 3
 _WAIT_SECONDS = 2.0
 
 
+def is_known_to_share(parameters: Mapping[str, Any]) -> bool:
+    """Whether an address is Supabase's for transactions; no connection is needed to tell."""
+    host = str(parameters.get("host") or "").lower().rstrip(".")
+    return host.endswith((".supabase.com", ".supabase.co")) and str(parameters.get("port")) == "6543"
+
+
 def shares_sessions(connection: Connection[TupleRow], parameters: Mapping[str, Any]) -> bool:
     """Whether the session behind a connection is lent to others, too. One round trip where there is no pooler.
 

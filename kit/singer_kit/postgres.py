@@ -10,7 +10,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from singer_kit.errors import ConfigurationError
-from singer_kit.pooling import shares_sessions
+from singer_kit.pooling import is_known_to_share, shares_sessions
 from singer_kit.postgres_errors import explain, failure, is_transient, where
 from singer_kit.retry import retried
 
@@ -111,6 +111,9 @@ def connect(
     given = conninfo_to_dict(conninfo) if isinstance(conninfo, str) else conninfo
     parameters: dict[str, Any] = {"connect_timeout": 15, **_PATIENCE, **given, "application_name": application_name}
 
+    if is_known_to_share(parameters):
+        raise _shared(parameters)
+
     def attempt() -> Connection[TupleRow]:
         routed = parameters if tunnel is None else _through(tunnel, parameters)
         try:
@@ -130,12 +133,16 @@ def connect(
     return retried(attempt, seconds=retry_seconds, sleep=sleep)
 
 
+def _shared(parameters: Mapping[str, Any]) -> ConfigurationError:
+    return ConfigurationError(
+        f"{where(parameters)} is a connection pooler in transaction mode: it gives the session to others between "
+        "transactions. Next: use its session mode (Supabase: port 5432 instead of 6543), or the server itself."
+    )
+
+
 def _prepare(connection: Connection[TupleRow], parameters: Mapping[str, Any], session: Mapping[str, str]) -> None:
     if shares_sessions(connection, parameters):
-        raise ConfigurationError(
-            f"{where(parameters)} is a connection pooler in transaction mode: it gives the session to others between "
-            "transactions. Next: use its session mode (Supabase: port 5432 instead of 6543), or the server itself."
-        )
+        raise _shared(parameters)
     # By a statement: connection poolers refuse most parameters at the start.
     known = [pair for pair in session.items() if connection.info.server_version >= _SINCE.get(pair[0], 0)]
     calls = ", ".join("set_config(%s, %s, false)" for _ in known)

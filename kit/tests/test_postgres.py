@@ -70,3 +70,9 @@ def test_a_session_as_it_was_asked_for(database: str) -> None:
 def test_a_parameter_that_the_server_does_not_know_is_an_error(database: str) -> None:
     with pytest.raises(ConnectionFailedError, match="nonsense"):
         connect(database, application_name="test", session={"nonsense": "1"})
+
+
+@pytest.mark.parametrize("host", ["aws-0-eu-central-1.pooler.supabase.com", "db.abc.supabase.co"])
+def test_supabases_pooler_of_transactions_is_known_by_its_address(host: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"Next: use its session mode .*5432"):
+        connect(f"postgresql://postgres.abc:secret@{host}:6543/postgres", application_name="test", retry_seconds=60)

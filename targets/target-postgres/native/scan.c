@@ -34,8 +34,6 @@ typedef struct {
     int32_t number; /* of the stream */
 } scan_chunk;
 
-/* Lookups */
-
 static plan *find_plan(scanner *s, const byte *stream, size_t length)
 {
     if (s->last && s->last->stream_length == length && memcmp(s->last->stream, stream, length) == 0)
@@ -45,8 +43,6 @@ static plan *find_plan(scanner *s, const byte *stream, size_t length)
             return s->plans[i];
     return NULL;
 }
-
-/* Lines */
 
 /* p is at the record's brace. */
 static const byte *read_record(reader *r, const byte *p, plan *to)
@@ -155,12 +151,14 @@ static const byte *skip_blanks(const byte *p)
     return p;
 }
 
+enum { MOST_KEPT = 1 << 24 };
+
 static void forget_rows(scanner *s)
 {
     for (size_t i = 0; i < s->filled_count; i++) {
         output *o = &s->filled[i]->output;
-        /* One stream's memory is used again at once; those of hundreds would add up. */
-        if (s->filled[i] != s->last) {
+        /* One stream's memory is used again at once; that of hundreds, or of one huge line, would stay for nothing. */
+        if (s->filled[i] != s->last || o->capacity > MOST_KEPT) {
             free(o->data);
             free(o->lines);
             *o = (output){0};

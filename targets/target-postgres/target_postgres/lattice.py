@@ -249,11 +249,13 @@ def _is_exact(value: Decimal, base: str) -> bool:
     """Whether the column gives the same digits back."""
     if base == "double precision":
         return Decimal(repr(float(value))) == value
+    if value.is_infinite():
+        return True
     try:
-        (single,) = struct.unpack("f", struct.pack("f", float(value)))
+        (single,) = struct.unpack("<f", struct.pack("<f", float(value)))
     except OverflowError:
         return False
-    if value.is_infinite() or Decimal(single) == value:
+    if Decimal(single) == value:
         return True
     # Six digits always come back, but for numbers too small to be there at all.
     return abs(single) >= _SMALLEST_REAL and len(_significant(value)[0]) <= _REAL_DIGITS

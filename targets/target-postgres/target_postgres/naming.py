@@ -64,7 +64,8 @@ def column_name(name: str, *, stream: str) -> str:
 def table_name(stream: str, *, schema: str | None, pattern: str, source: str) -> TableName:
     """Place a stream.
 
-    Streams called `table`, `schema-table` or `database-schema-table` go to a table named by the last part.
+    Streams called `table`, `schema-table` or `database-schema-table` go to a table named by the last part. A name with
+    an empty part, such as `table-`, is a table's whole.
 
     Args:
         stream: its name in the messages.
@@ -73,7 +74,7 @@ def table_name(stream: str, *, schema: str | None, pattern: str, source: str) ->
         source: the setting `source_name`.
 
     """
-    parts = stream.split("-")
+    parts = stream.split("-") if all(stream.split("-")) else [stream]
     try:
         table = pattern.format(stream=parts[-1], full_stream=stream, source=source)
     except (KeyError, IndexError, ValueError, AttributeError):

@@ -202,7 +202,7 @@ def named_type(name: str) -> ColumnType | None:
     """Read `x-sql-datatype`; None for what is not on the list."""
     lowered = " ".join(name.lower().split())
     if known := _SQL_TYPES.get(lowered):
-        return make(*known)
+        return make(*known, limit=INTEGERS.get(known[0]))
     if not (sized := _SIZED.fullmatch(lowered)):
         return None
     if sized[1] in {"numeric", "decimal"}:

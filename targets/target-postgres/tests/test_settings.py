@@ -106,6 +106,39 @@ def test_the_command_prints_no_traceback_and_no_password(tmp_path):
     assert b"s3cret" not in done.stderr
 
 
+@pytest.mark.parametrize("through", ["parts", "url", "ssh"])
+def test_no_secret_in_what_is_logged(tmp_path, through):
+    pem = "-----BEGIN PRIVATE KEY-----\nc4nary\n-----END PRIVATE KEY-----\n"
+    config = {
+        "host": "127.0.0.1",
+        "port": 1,
+        "user": "u",
+        "password": "c4nary",
+        "database": "d",
+        "ssl_client_certificate_enable": True,
+        "ssl_client_certificate": pem,
+        "ssl_client_private_key": pem,
+        "connection_retry_seconds": 1,
+    }
+    if through == "url":
+        config = {"sqlalchemy_url": "postgresql://u:c4nary@127.0.0.1:1/d", "connection_retry_seconds": 1}
+    if through == "ssh":
+        key = {"private_key": pem, "private_key_password": "c4nary"}
+        config["ssh_tunnel"] = {"enable": True, "host": "127.0.0.1", "port": 1, "username": "u", **key}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    done = subprocess.run(
+        [sys.executable, "-m", "target_postgres", "--config", str(path)],
+        input=b"",
+        capture_output=True,
+        check=False,
+        env={**os.environ, "TARGET_POSTGRES_LOGLEVEL": "DEBUG"},
+    )
+    assert done.returncode in {2, 3}
+    assert b"Next:" in done.stderr
+    assert b"c4nary" not in done.stdout + done.stderr
+
+
 def test_peer_settings_are_accepted(warehouse):
     given = {
         "use_copy": True,

@@ -9,6 +9,8 @@ from decimal import Decimal
 
 import pytest
 
+from target_postgres.types import column_type
+
 UTC = dt.timezone.utc
 DIGITS = "1234567890123456789012345678901234567890.123456789"
 
@@ -123,13 +125,76 @@ def test_value(warehouse, definition, value, sql_type, expected):
         ("date-time", "2024-12-31T24:00:00Z", "2025-01-01 00:00:00+00"),
         ("date-time", "2024-01-01T00:00:00.1234567Z", "2024-01-01 00:00:00.123457+00"),
         ("date-time", "2024-01-01", "2024-01-01 00:00:00+00"),
+        ("date-time", "2024-01-01T00:00:00,5+15:59", "2023-12-31 08:01:00.5+00"),
+        ("date-time", "2024-01-01 10:00 -0330", "2024-01-01 13:30:00+00"),
+        ("date-time", "10000-01-01T00:00:00Z", "10000-01-01 00:00:00+00"),
+        ("date-time", "294276-12-31T23:59:59.999999Z", "294276-12-31 23:59:59.999999+00"),
+        ("date", "99999-12-31", "99999-12-31"),
         ("time", "24:00:00", "24:00:00"),
+        ("time", "23:59:60", "24:00:00"),
+        ("time", "10:00", "10:00:00"),
     ],
 )
 def test_documented_readings_of_time(warehouse, kind, value, expected):
     """What the README says of leap seconds, of 24:00 and of more than six digits."""
     warehouse.load(stream({"type": "string", "format": kind}, f'"{value}"'))
     assert warehouse.rows("select v::text from bronze.t") == [(expected,)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("date-time", "294277-01-01T00:00:00Z"),
+        ("date-time", "2024-01-01T00:00:00+16:00"),
+        ("date-time", "2024-01-01T24:00:01Z"),
+        ("date-time", "2024-12-31T23:59:61Z"),
+        ("date-time", "-0043-03-15T00:00:00Z"),
+        ("date-time", "20240101T000000Z"),
+        ("date-time", "2024-W01-1"),
+        ("date", "0000-01-01"),
+        ("date", "2024-02-30"),
+        ("time", "24:00:01"),
+        ("time", "now"),
+    ],
+)
+def test_documented_refusals_of_time(warehouse, kind, value):
+    warehouse.fails(stream({"type": "string", "format": kind}, f'"{value}"'), "'t'", "line 2", "'v'")
+
+
+def test_a_time_with_its_offset(warehouse):
+    """x-sql-datatype timetz keeps offsets; without one it is UTC; Postgres' words are refused."""
+    definition = {"type": "string", "format": "time", "x-sql-datatype": "timetz"}
+    warehouse.load(stream(definition, '"10:00:00.123456+05:30"', '"10:00"', '"23:59:60Z"', '"24:00:00-15:59"'))
+    found = warehouse.rows("select v::text from bronze.t order by id")
+    assert found == [("10:00:00.123456+05:30",), ("10:00:00+00",), ("24:00:00+00",), ("24:00:00-15:59",)]
+    for value in ("now", "allballs", "10:00:00 Europe/Berlin", "10:00+16:00"):
+        warehouse.fails(stream(definition, f'"{value}"'), "'t'", "line 2", "'v'")
+
+
+def test_arrays_are_jsonb_whatever_is_asked(warehouse):
+    """An array type of Postgres is not on the list: jsonb holds every array, of any shape."""
+    warehouse.load(stream({"type": "array", "x-sql-datatype": "integer[]"}, "[1,[2,3],null]"))
+    assert warehouse.rows("select v, pg_typeof(v)::text from bronze.t") == [([1, [2, 3], None], "jsonb")]
+
+
+@pytest.mark.parametrize(
+    ("definition", "sql"),
+    [
+        ({"anyOf": [{"type": "integer", "maximum": 5}, {"type": "integer", "maximum": 10}]}, "bigint"),
+        ({"anyOf": [{"type": "integer"}, {"type": "number", "x-sql-datatype": "numeric(5,2)"}]}, "numeric"),
+        ({"allOf": [{"type": "string"}, {"format": "date-time"}]}, "timestamp with time zone"),
+        ({"oneOf": [{"type": "string", "format": "date"}, {"type": "null"}]}, "date"),
+        ({"type": "integer", "minimum": Decimal(0), "maximum": Decimal("1e20")}, "numeric"),
+        ({"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}, "bigint"),
+        ({"enum": [1, Decimal("1.5")]}, "numeric"),
+        ({"const": "x"}, "text"),
+        ({"type": []}, "jsonb"),
+        ({"type": "null"}, "jsonb"),
+        (True, "jsonb"),
+    ],
+)
+def test_the_type_of_a_schema(definition, sql):
+    assert column_type(definition, content_encoding=False).sql == sql
 
 
 @pytest.mark.parametrize("kind", ["date", "date-time"])
