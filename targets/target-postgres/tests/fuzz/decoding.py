@@ -11,8 +11,11 @@ import re
 import struct
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - all that is computed with it is UTC
 _MICROSECOND = timedelta(microseconds=1)
@@ -35,23 +38,22 @@ def fields_of(row: bytes) -> list[bytes | None]:
 
 def decoded(sql: str, field: bytes | None) -> Any:
     """What a field holds, for a column of this type."""
-    if field is None:
+    return None if field is None else _DECODERS[sql](field)
+
+
+def read(sql: str, text: str) -> Any:
+    """What Postgres would read from a field of COPY's text format, for a column of this type."""
+    if text == "\\N":
         return None
-    if sql in {"smallint", "integer", "bigint", "date", "timestamp with time zone", "time without time zone"}:
-        assert len(field) == {"smallint": 2, "integer": 4, "date": 4}.get(sql, 8)
+    return _READERS[sql](re.sub(r"\\(.)", lambda found: _UNESCAPED[found[1]], text, flags=re.DOTALL))
+
+
+def _integer(length: int) -> Callable[[bytes], int]:
+    def decode(field: bytes) -> int:
+        assert len(field) == length
         return int.from_bytes(field, "big", signed=True)
-    if sql == "numeric":
-        return _numeric(field)
-    if sql == "boolean":
-        return {b"\0": False, b"\1": True}[field]
-    if sql == "uuid":
-        return UUID(bytes=field)
-    if sql == "jsonb":
-        assert field[0] == 1
-        return _json(field[1:].decode())
-    if sql == "json":
-        return _json(field.decode())
-    return field if sql in {"real", "double precision"} else field.decode()
+
+    return decode
 
 
 def _numeric(field: bytes) -> str:
@@ -59,44 +61,33 @@ def _numeric(field: bytes) -> str:
     assert len(groups) == count
     assert sign in {0, 0x4000}
     assert not groups or (groups[0] and groups[-1] and max(groups) < 10_000)
-    total = sum(Decimal(group).scaleb(4 * (weight - place)) for place, group in enumerate(groups))
     assert groups or not sign
-    return _printed(-total if sign else Decimal(total), scale)
+    # By its digits: arithmetic would round them.
+    digits = tuple(map(int, "".join(f"{group:04}" for group in groups)))
+    return _printed(Decimal((int(sign > 0), digits, 4 * (weight - count + 1))), scale)
 
 
 def _printed(number: Decimal, scale: int) -> str:
-    text = f"{number:f}" if number else "0"
+    text = f"{number:f}" if number else "0"  # which has no sign
     whole, _, fraction = text.partition(".")
     assert not fraction[scale:].strip("0")
     return whole + ("." + fraction[:scale].ljust(scale, "0") if scale else "")
 
 
-def read(sql: str, text: str) -> Any:
-    """What Postgres would read from a field of COPY's text format, for a column of this type."""
-    if text == "\\N":
-        return None
-    text = re.sub(r"\\(.)", lambda found: _UNESCAPED[found[1]], text, flags=re.DOTALL)
-    if sql in {"smallint", "integer", "bigint"}:
-        return int(text)
-    if sql == "numeric":
-        number = Decimal(text)
-        return _printed(abs(number) if not number else number, max(0, -int(number.as_tuple().exponent)))
-    if sql in {"real", "double precision"}:
-        return struct.pack(">f" if sql == "real" else ">d", float(text))
-    if sql == "boolean":
-        return {"t": True, "f": False}[text]
-    if sql == "uuid":
-        return UUID(text)
-    if sql in {"json", "jsonb"}:
-        return _json(text)
-    if sql == "date":
-        return (datetime.fromisoformat(text) - _EPOCH).days
-    if sql == "time without time zone":
-        return _moment("2000-01-01", text)
-    return _timestamp(text) if sql == "timestamp with time zone" else text
+def _read_numeric(text: str) -> str:
+    number = Decimal(text)
+    return _printed(number, max(0, -int(number.as_tuple().exponent)))
 
 
-def _timestamp(text: str) -> int:
+def _read_date(text: str) -> int:
+    return (datetime.fromisoformat(text) - _EPOCH).days
+
+
+def _read_time(text: str) -> int:
+    return _moment("2000-01-01", text)
+
+
+def _read_timestamp(text: str) -> int:
     found = _TIMESTAMP.fullmatch(text)
     assert found, text
     date, time, sign, hours, minutes = found.groups()
@@ -110,9 +101,50 @@ def _moment(date: str, time: str) -> int:
     return (datetime.fromisoformat(f"{date}T{clock}") - _EPOCH) // _MICROSECOND + int(fraction[:6].ljust(6, "0"))
 
 
-def _json(text: str) -> Any:
+def _jsonb(field: bytes) -> Any:
+    assert field[0] == 1
+    return _json(field[1:])
+
+
+def _json(text: str | bytes) -> Any:
     return json.loads(text, parse_float=_digits, parse_int=_digits)
 
 
 def _digits(text: str) -> Any:
     return Decimal(text).as_tuple()
+
+
+_DECODERS: dict[str, Callable[[bytes], Any]] = {
+    "smallint": _integer(2),
+    "integer": _integer(4),
+    "bigint": _integer(8),
+    "numeric": _numeric,
+    "real": bytes,
+    "double precision": bytes,
+    "text": bytes.decode,
+    "character varying": bytes.decode,
+    "boolean": {b"\0": False, b"\1": True}.__getitem__,
+    "date": _integer(4),
+    "timestamp with time zone": _integer(8),
+    "time without time zone": _integer(8),
+    "uuid": lambda field: UUID(bytes=field),
+    "json": _json,
+    "jsonb": _jsonb,
+}
+_READERS: dict[str, Callable[[str], Any]] = {
+    "smallint": int,
+    "integer": int,
+    "bigint": int,
+    "numeric": _read_numeric,
+    "real": lambda text: struct.pack(">f", float(text)),
+    "double precision": lambda text: struct.pack(">d", float(text)),
+    "text": str,
+    "character varying": str,
+    "boolean": {"f": False, "t": True}.__getitem__,
+    "date": _read_date,
+    "timestamp with time zone": _read_timestamp,
+    "time without time zone": _read_time,
+    "uuid": UUID,
+    "json": _json,
+    "jsonb": _json,
+}

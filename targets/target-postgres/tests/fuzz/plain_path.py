@@ -84,7 +84,7 @@ def difference(plan: Plan, native: bytes, plain: list[str]) -> str | None:
     count = len(fields) - len(plan.constants)
     if tuple(fields[count:]) != plan.constants or not count == len(types) == len(plain):
         return f"{fields}, not {plain} and {plan.constants}"
-    for number, (sql, field, text) in enumerate(zip(types, fields, plain)):
+    for number, (sql, field, text) in enumerate(zip(types, fields[:count], plain, strict=True)):
         if decoded(sql, field) != read(sql, text):
             return f"field {number} ({sql}): {field!r}, not {text!r}"
     return None
