@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from singer_kit.errors import PluginError
 
 if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator
+
     import click
 
 _BROKEN_PIPE = 128 + 13  # what a shell reports for a process that SIGPIPE ended
+
+
+@contextmanager
+def clean_exit(logger: logging.Logger) -> Iterator[None]:
+    """End the process as its caller expects: a `PluginError` with its text and code, a reader that is gone quietly."""
+    try:
+        yield
+    except PluginError as error:
+        logger.critical("%s", error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader is gone and says itself why; a second message would only hide it.
+        # stdout is pointed away so that the interpreter's last flush stays quiet too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_BROKEN_PIPE)
 
 
 class CleanErrors:
@@ -27,21 +46,13 @@ class CleanErrors:
         run, run_main = command.invoke, command.main
 
         def invoke(ctx: click.Context) -> Any:
-            try:
+            with clean_exit(cls.logger):  # type: ignore[attr-defined]
                 return run(ctx)
-            except BrokenPipeError:
-                # The reader is gone and says itself why; a second message would only hide it.
-                # stdout is pointed away so that the interpreter's last flush stays quiet too.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                sys.exit(_BROKEN_PIPE)
 
         # `main` and not `invoke`: --discover and --test do their work while options are being parsed.
         def main(*args: Any, **kwargs: Any) -> Any:
-            try:
+            with clean_exit(cls.logger):  # type: ignore[attr-defined]
                 return run_main(*args, **kwargs)
-            except PluginError as error:
-                cls.logger.critical("%s", error)  # type: ignore[attr-defined]
-                sys.exit(error.exit_code)
 
         command.invoke = invoke  # type: ignore[method-assign]
         command.main = main  # type: ignore[method-assign]

@@ -13,6 +13,7 @@ import argparse
 import datetime as dt
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -254,16 +255,15 @@ class Bench:
         return {
             "date": dt.datetime.now(dt.timezone.utc).isoformat(timespec="minutes"),
             "cores": os.cpu_count(), "python": sys.version.split()[0], "postgres": server,
-            "native part": bool(native_part()),
+            "native part": has_native_part(),
         }  # fmt: skip
 
 
-def native_part() -> list[Path]:
-    """Compiled modules of the installed target-postgres."""
-    from importlib.metadata import files
-
-    folders = {Path(str(each.locate())).parent for each in files("ipai-target-postgres") or ()}
-    return [path for folder in folders for path in folder.glob("*.so")]
+def has_native_part() -> bool:
+    """Whether the installed target-postgres scans natively."""
+    program = "from target_postgres import scanner; print(scanner.available())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd="/")
+    return done.stdout.strip() == "True"
 
 
 def say(text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from target_postgres.target import TargetPostgres
+from target_postgres.cli import main
 
 if __name__ == "__main__":
-    TargetPostgres.cli()
+    main()

@@ -1,17 +1,21 @@
-"""The one connection of a run."""
+"""The one session of a run, and doing a transaction again when it was lost."""
 
 from __future__ import annotations
 
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from singer_kit.errors import DataError
+from singer_kit.errors import DataError, PluginError
+from singer_kit.retry import UnavailableError, retried
+from target_postgres.connection import is_transient
 from target_postgres.errors import from_postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from psycopg import Connection
@@ -20,22 +24,35 @@ if TYPE_CHECKING:
     from target_postgres.connection import Connector
 
 _COPY_BYTES = 1 << 18
+_SAVEPOINT = "target_postgres"
+_PAUSE = 0.2
 
 
 class Database:
-    """Statements on one connection; what fails becomes a `PluginError`.
+    """Statements in one session; what fails becomes a `PluginError` with the psycopg error as its cause.
 
-    The connection opens with the first statement. It is in a transaction from any statement up to `commit`.
+    The session opens with the first statement, and is in a transaction from any statement up to `commit`. One thread
+    uses it at a time.
+
+    Args:
+        connector: opens sessions.
+        patience: seconds for which a lost transaction is tried again.
+
+    Attributes:
+        session: counts the sessions: what belonged to an earlier one, such as temporary tables, is gone.
     """
 
-    def __init__(self, connector: Connector) -> None:
+    def __init__(self, connector: Connector, *, patience: float = 0) -> None:
         self._connector = connector
+        self._patience = patience
         self._connection: Connection[TupleRow] | None = None
+        self.session = 0
 
     @property
     def connection(self) -> Connection[TupleRow]:
         if self._connection is None:
             self._connection = self._connector.open()
+            self.session += 1
         return self._connection
 
     def rows(self, statement: str, parameters: tuple[Any, ...] | None = None) -> list[TupleRow]:
@@ -49,38 +66,122 @@ class Database:
         except psycopg.Error as error:
             raise from_postgres(error, doing) from error
 
-    def copy(self, statement: str, rows: Iterable[str]) -> None:
+    def copy(self, statement: str, data: Iterable[bytes]) -> None:
         """Send lines in COPY's text format.
 
         Raises:
             psycopg.Error: the caller knows which record stands behind a line, and says so.
-
         """
         with self.connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-            chunk: list[str] = []
-            size = 0
-            for row in rows:
-                chunk.append(row)
-                size += len(row)
-                if size >= _COPY_BYTES:
-                    copy.write("".join(chunk).encode())
-                    chunk, size = [], 0
-            copy.write("".join(chunk).encode())
+            for piece in _gathered(data):
+                copy.write(piece)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what the block did, and only that, if it fails.
+
+        Not psycopg's `transaction()`, which would commit where none is open yet.
+        """
+        self.run(f"SAVEPOINT {_SAVEPOINT}", doing="Setting a savepoint")
+        try:
+            yield
+        except BaseException:
+            with suppress(PluginError):  # the session may be lost, which the block's own error says
+                self.run(f"ROLLBACK TO {_SAVEPOINT}", doing="Going back to a savepoint")
+            raise
+        self.run(f"RELEASE {_SAVEPOINT}", doing="Releasing a savepoint")
 
     def commit(self) -> None:
-        if self.connection.info.transaction_status == TransactionStatus.INERROR:
+        """End the transaction.
+
+        Where the connection is lost on the way, the server is asked whether it has committed.
+        """
+        connection = self.connection
+        if connection.info.transaction_status == TransactionStatus.INERROR:
             # The server would answer COMMIT with a rollback, and psycopg would not say so.
             raise DataError("The transaction has failed before and cannot be committed")
+        if connection.info.transaction_status == TransactionStatus.IDLE:
+            return
+        doing = "Committing"
         try:
-            self.connection.commit()
+            found = connection.execute(b"SELECT pg_current_xact_id_if_assigned()::text").fetchone()
         except psycopg.Error as error:
-            raise from_postgres(error, "Committing") from error
+            raise from_postgres(error, doing) from error
+        try:
+            connection.commit()
+        except psycopg.Error as error:
+            number = found[0] if found else None
+            if number is None or not is_transient(error) or not self._has_committed(number):
+                raise from_postgres(error, doing) from error
+
+    def rollback(self) -> None:
+        if self._connection is not None:
+            self._connection.rollback()
+
+    def transact(self, work: Callable[[], None], *, repeatable: bool) -> None:
+        """Do what ends a transaction, again if it is lost on the way for a reason that passes.
+
+        Args:
+            work: statements, and a commit behind them.
+            repeatable: whether the transaction holds nothing else, so that a new one may take its place.
+        """
+
+        def attempt() -> None:
+            try:
+                work()
+            except PluginError as error:
+                if repeatable and isinstance(error.__cause__, psycopg.Error) and is_transient(error.__cause__):
+                    self._forget_transaction()
+                    raise UnavailableError(str(error)) from error
+                raise
+
+        retried(attempt, seconds=self._patience)
+
+    def cancel(self) -> None:
+        """Stop the statement that another thread waits for."""
+        if self._connection is not None and self._connection.info.transaction_status == TransactionStatus.ACTIVE:
+            with suppress(psycopg.Error):
+                self._connection.cancel_safe(timeout=5)
 
     def close(self) -> None:
         """Roll back what is open and end the session."""
         if self._connection is not None:
-            if self._connection.info.transaction_status == TransactionStatus.ACTIVE:
-                self._connection.cancel_safe(timeout=5)
             self._connection.close()
             self._connection = None
         self._connector.close()
+
+    def _forget_transaction(self) -> None:
+        if self._connection is None:
+            return
+        try:
+            self._connection.rollback()
+        except psycopg.Error:
+            self._connection.close()
+        if self._connection.closed:
+            self._connection = None
+
+    def _has_committed(self, number: str) -> bool:
+        """Ask a new session what became of a transaction whose COMMIT got no answer."""
+        self._forget_transaction()
+        give_up_at = time.monotonic() + self._patience
+        while True:
+            found = self.connection.execute(b"SELECT pg_xact_status(%s::text::xid8)", (number,)).fetchone()
+            self.connection.rollback()
+            status = found[0] if found else None
+            if status != "in progress" or time.monotonic() > give_up_at:
+                return bool(status == "committed")
+            time.sleep(_PAUSE)  # the old session has not noticed yet that its client is gone
+
+
+def _gathered(data: Iterable[bytes]) -> Iterator[bytes]:
+    """Many small pieces as few large ones."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in data:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _COPY_BYTES:
+            yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)

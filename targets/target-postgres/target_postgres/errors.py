@@ -7,19 +7,24 @@ import signal
 from typing import Any
 
 import psycopg
-from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
 
 from singer_kit.errors import ConfigurationError, ConnectionFailedError, DataError, PluginError
 
 _SHORT = 100
 
 
-class RecordBeforeSchemaError(DataError, RecordsWithoutSchemaException):
+class RecordBeforeSchemaError(DataError):
     """A RECORD came before its stream's SCHEMA."""
 
 
-class MissingKeyError(DataError, MissingKeyPropertiesError):
+class MissingKeyError(DataError):
     """A record has no value for one of its key properties."""
+
+
+class StaleTokenError(PluginError):
+    """A newer run holds the bookmark: this one may write nothing any more."""
+
+    exit_code = 6
 
 
 class TerminatedError(PluginError):
@@ -31,6 +36,18 @@ class TerminatedError(PluginError):
             "later ones are not. Start the pipeline again to go on from there."
         )
         self.exit_code = 128 + signal_number
+
+
+class RefusedError(DataError):
+    """Postgres refuses a row of a batch.
+
+    Attributes:
+        row: its place in the batch, from 0; None where Postgres does not say.
+    """
+
+    def __init__(self, message: str, row: int | None) -> None:
+        super().__init__(message)
+        self.row = row
 
 
 def shorten(value: Any) -> str:

@@ -169,6 +169,10 @@ def frozen(actual: str) -> ColumnType:
     return make(actual, _OWN_KINDS.get(base, "other"), guarded=True)
 
 
+# So many characters of a number are within the column for sure.
+_SAFE_DIGITS = {"smallint": 4, "integer": 9, "bigint": 18}
+
+
 def guard(encode: Encoder, column: ColumnType) -> Encoder:
     """Stand before a column whose type would round or cut values: raise DataError with the reason instead."""
     if not column.guarded:
@@ -180,6 +184,21 @@ def guard(encode: Encoder, column: ColumnType) -> Encoder:
         return encode(value)
 
     return guarded
+
+
+def bounded(encode: Encoder, column: ColumnType) -> Encoder:
+    """As `guard`, and for integers beyond their column, which Postgres refuses only when the whole batch is sent."""
+    longest = _SAFE_DIGITS.get(column.sql)
+    if longest is None:
+        return guard(encode, column)
+
+    def within(value: Any) -> str:
+        text = encode(value)
+        if len(text) > longest and (reason := misfit(column, value)):
+            raise DataError(reason)
+        return text
+
+    return within
 
 
 def outgrown(column: ColumnType, value: Any) -> ColumnType | None:

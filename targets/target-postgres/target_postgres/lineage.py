@@ -1,28 +1,32 @@
 """The columns that tell where a row comes from.
 
-The first seven are the SDK's, the rest ours. What is the same for a whole batch is not sent with every row: it
-enters as a constant when the batch moves from its temporary table into the table.
+The first seven are the SDK's, the rest ours.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
-from target_postgres.naming import literal
 from target_postgres.types import BIGINT, TEXT, TIMESTAMPTZ, ColumnType
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 TABLE_VERSION = "_sdc_table_version"
 DELETED_AT = "_sdc_deleted_at"
 SYNC_STARTED_AT = "_sdc_sync_started_at"
+EXTRACTED_AT = "_sdc_extracted_at"
+SEQUENCE = "_sdc_sequence"
+CURSOR = "_sdc_cursor"
 
 # In the order in which `sink` writes them after a record's own values.
 PER_ROW: tuple[tuple[str, ColumnType], ...] = (
-    ("_sdc_extracted_at", TIMESTAMPTZ),
+    (EXTRACTED_AT, TIMESTAMPTZ),
     (DELETED_AT, TIMESTAMPTZ),
-    ("_sdc_sequence", BIGINT),
+    (SEQUENCE, BIGINT),
     (TABLE_VERSION, BIGINT),
-    ("_sdc_cursor", TEXT),
+    (CURSOR, TEXT),
 )
 PER_BATCH: tuple[tuple[str, ColumnType], ...] = (
     ("_sdc_received_at", TIMESTAMPTZ),
@@ -33,7 +37,7 @@ PER_BATCH: tuple[tuple[str, ColumnType], ...] = (
     ("_sdc_batch_id", TEXT),
 )
 NAMES = frozenset(name for name, _ in (*PER_ROW, *PER_BATCH))
-SDK_NAMES = NAMES - {"_sdc_cursor", "_sdc_source", "_sdc_stream", "_sdc_batch_id"}
+SDK_NAMES = NAMES - {CURSOR, "_sdc_source", "_sdc_stream", "_sdc_batch_id"}
 
 
 @dataclass(frozen=True)
@@ -45,18 +49,10 @@ class Origin:
     batch_id: str
     sync_started_at: int
 
-    def constants(self, received_at: datetime) -> dict[str, str]:
-        """The SQL expression of each column of `PER_BATCH`.
+    def values(self, read_at: datetime) -> tuple[datetime | int | str, ...]:
+        """The columns of `PER_BATCH`, in their order.
 
         Args:
-            received_at: when the batch's first record was read.
-
+            read_at: when the record was read, which is also when it joined its batch.
         """
-        return {
-            "_sdc_received_at": f"{literal(received_at.isoformat())}::timestamptz",
-            "_sdc_batched_at": f"{literal(datetime.now(tz=timezone.utc).isoformat())}::timestamptz",
-            SYNC_STARTED_AT: f"{self.sync_started_at}::bigint",
-            "_sdc_source": literal(self.source),
-            "_sdc_stream": literal(self.stream),
-            "_sdc_batch_id": literal(self.batch_id),
-        }
+        return (read_at, read_at, self.sync_started_at, self.source, self.stream, self.batch_id)

@@ -4,19 +4,25 @@ Rows since the last STATE wait apart from the rows that it covers. So the covere
 own at any moment: when enough have gathered, when a few seconds have passed, and when the run fails.
 
 The open transaction holds either rows that a STATE covers or rows that none covers yet, never both.
+
+What is decided here, in the order of the input, is done by the worker's thread one step behind.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from target_postgres.bookmarks import Bookmarks
     from target_postgres.database import Database
-    from target_postgres.sink import PostgresSink
+    from target_postgres.naming import TableName
+    from target_postgres.rows import Batch, Rows
+    from target_postgres.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -28,100 +34,174 @@ class Limits:
     seconds: float
 
 
+class Loadable(Protocol):
+    """Where rows go.
+
+    Attributes:
+        fresh: rows since the last STATE.
+        covered: rows that the last STATE covers.
+        keyed: rows that come again replace themselves.
+    """
+
+    table_name: TableName
+    keyed: bool
+    fresh: Rows
+    covered: Rows
+
+    def take(self) -> Batch:
+        """The covered rows, for `load`."""
+
+    def load(self, batch: Batch) -> None:
+        """Bring rows into the open transaction; on the worker's thread."""
+
+
 class Loader:
     """Rows and STATEs go in; committed rows and then their STATE come out.
 
     Args:
-        database: the connection; nothing else ends its transactions.
+        database: the session; nothing else ends its transactions.
+        worker: where all that touches the session is done.
         limits: when to load.
         emit: writes a STATE to stdout.
+        bookmarks: where STATEs are stored beside the rows, if anywhere.
         overwrite: nothing is shown, and no STATE acknowledged, before the clean end.
 
     """
 
-    def __init__(self, database: Database, limits: Limits, emit: Callable[[bytes], None], *, overwrite: bool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        worker: Worker,
+        limits: Limits,
+        emit: Callable[[bytes], None],
+        *,
+        bookmarks: Bookmarks | None = None,
+        overwrite: bool,
+    ) -> None:
         self._database = database
+        self._worker = worker
         self._limits = limits
         self._emit = emit
+        self._bookmarks = bookmarks
         self._overwrite = overwrite
         self._state: bytes | None = None
         self._emitted: bytes | None = None
-        self._fresh: set[PostgresSink] = set()
-        self._covered: set[PostgresSink] = set()
+        self._fresh: set[Loadable] = set()
+        self._covered: set[Loadable] = set()
         self._fresh_rows = self._fresh_bytes = 0
         self._covered_rows = self._covered_bytes = 0
+        self._uncovered: set[Loadable] = set()
         self._uncommitted = False
-        self._failed = False
         self._committed_at = time.monotonic()
 
-    def added(self, sink: PostgresSink, size: int) -> None:
-        """Count a row that a sink has just taken."""
+    @property
+    def room(self) -> int:
+        """How many rows may come before some are loaded."""
+        return max(1, self._limits.rows - self._fresh_rows - self._covered_rows)
+
+    @property
+    def uncovered_sinks(self) -> set[Loadable]:
+        """Who has taken rows since the last STATE."""
+        return self._uncovered
+
+    def added(self, sink: Loadable, rows: int, size: int) -> None:
+        """Count rows that a sink has just taken."""
         self._fresh.add(sink)
-        self._fresh_rows += 1
+        self._uncovered.add(sink)
+        self._fresh_rows += rows
         self._fresh_bytes += size
-        if self._fresh_rows >= self._limits.rows or self._fresh_bytes >= self._limits.bytes:
+        if self._full(self._fresh_rows + self._covered_rows, self._fresh_bytes + self._covered_bytes):
             self._relieve()
 
     def state(self, value: bytes) -> None:
         """All rows up to here are covered by this STATE."""
         self._absorb()
+        self._uncovered.clear()
         self._state = value
-        if self._uncommitted or self._covered_rows >= self._limits.rows or self._covered_bytes >= self._limits.bytes:
+        if self._uncommitted or self._full(self._covered_rows, self._covered_bytes):
             self.commit()
 
     def tick(self, now: float) -> None:
-        """Called between messages with a monotonic time: do not let covered rows wait for long."""
-        if self._state is not None and now - self._committed_at >= self._limits.seconds:
+        """Called now and then with a monotonic time: do not let covered rows wait for long.
+
+        While the worker is busy they wait on, and make a larger batch.
+        """
+        self._worker.check()
+        if self._state is not None and now - self._committed_at >= self._limits.seconds and not self._worker.busy:
             self.commit()
 
     def commit(self) -> None:
-        """Commit what the last STATE covers, then acknowledge it."""
-        self._write(self._covered)
-        self._covered_rows = self._covered_bytes = 0
-        self._end_transaction()
-        if not self._overwrite:
-            self._acknowledge()
+        """Have the worker commit what the last STATE covers, then acknowledge it."""
+        self._hand_over(commit=True, acknowledge=not self._overwrite)
+
+    def settle(self) -> None:
+        """Load all rows that wait, for a table's shape is about to change; commit only what is covered.
+
+        The session is free when this returns.
+        """
+        self.checkpoint()
+        if self._fresh:
+            self._load_uncovered()
+        self._worker.wait()
 
     def checkpoint(self) -> None:
         """Commit what is covered now: the next step may fail and take the transaction with it."""
         if self._state is not None:
             self.commit()
+        self._worker.wait()
 
-    def settle(self) -> None:
-        """Load all rows that wait, for the table's shape is about to change; commit only what is covered."""
-        self.checkpoint()
-        if self._fresh:
-            self._absorb()
-            self._write(self._covered)
-            self._covered_rows = self._covered_bytes = 0
-            self._uncommitted = True
+    def shape(self, work: Callable[[], None]) -> None:
+        """Shape a table, and commit that at once if no row hangs on the transaction, to keep the lock short.
 
-    def shaped(self) -> None:
-        """A table was shaped: commit that at once if no row hangs on the transaction, to keep the lock short."""
-        if not self._uncommitted:
-            self._end_transaction()
+        Args:
+            work: the statements, which may be done again from the start.
 
-    def finish(self, last: Callable[[Sequence[PostgresSink]], None], sinks: Sequence[PostgresSink]) -> None:
+        """
+        self._worker.wait()
+        if self._uncommitted:
+            work()
+            return
+
+        def work_and_commit() -> None:
+            work()
+            self._database.commit()
+
+        self._database.transact(work_and_commit, repeatable=True)
+
+    def finish(self, last: Callable[[], None]) -> None:
         """The input has come to a clean end: load the rest, do what waits for the end, acknowledge.
 
         Args:
             last: statements that belong to the final transaction.
-            sinks: given to `last`.
 
         """
         self._absorb()
-        self._write(self._covered)
-        self._guarded(lambda: last(sinks))
-        self._end_transaction()
-        self._acknowledge()
+        self._hand_over(commit=True, acknowledge=True, last=last)
+        self._worker.wait()
+
+    def drop_uncovered(self) -> int:
+        """Leave out the rows after the last STATE; how many there were, as far as they are known here."""
+        rows = self._fresh_rows
+        for sink in self._fresh:
+            sink.fresh.clear()
+        self._fresh.clear()
+        self._uncovered.clear()
+        self._fresh_rows = self._fresh_bytes = 0
+        if self._uncommitted:
+            self._worker.wait()
+            self._database.rollback()
+            self._uncommitted = False
+        return rows
 
     def abort(self) -> None:
         """The run has failed: commit what the last STATE covers, forget the rest."""
-        for sink in self._fresh:
-            sink.discard_fresh()
-        self._fresh.clear()
-        if self._state is not None and not self._overwrite and not self._failed:
+        if self._worker.failed:
+            return  # that was the failure, and the transaction is lost
+        self._worker.wait()
+        self.drop_uncovered()
+        if self._state is not None and not self._overwrite:
             self.commit()
+            self._worker.wait()
 
     def _relieve(self) -> None:
         if self._overwrite:
@@ -129,43 +209,62 @@ class Loader:
             self._absorb()
             self.commit()
             return
-        self.checkpoint()
-        if self._fresh_rows >= self._limits.rows or self._fresh_bytes >= self._limits.bytes:
-            self.settle()
+        if self._state is not None:
+            self.commit()
+        if self._full(self._fresh_rows, self._fresh_bytes):
+            self._load_uncovered()
+
+    def _full(self, rows: int, size: int) -> bool:
+        return rows >= self._limits.rows or size >= self._limits.bytes
+
+    def _load_uncovered(self) -> None:
+        self._absorb()
+        self._hand_over(commit=False, acknowledge=False)
+        self._uncommitted = True
 
     def _absorb(self) -> None:
         for sink in self._fresh:
-            sink.absorb_fresh()
+            sink.covered.absorb(sink.fresh)
         self._covered |= self._fresh
         self._fresh.clear()
         self._covered_rows += self._fresh_rows
         self._covered_bytes += self._fresh_bytes
         self._fresh_rows = self._fresh_bytes = 0
 
-    def _write(self, sinks: set[PostgresSink]) -> None:
-        for sink in sorted(sinks, key=lambda one: one.table_name):
-            # One order of tables in every target, so that two that share tables do not wait for each other
-            # in a ring.
-            self._guarded(sink.write)
-        sinks.clear()
+    def _hand_over(self, *, commit: bool, acknowledge: bool, last: Callable[[], None] | None = None) -> None:
+        """Give the covered rows to the worker."""
+        # One order of tables in every target, so that two that share tables do not wait for each other in a ring.
+        sinks = sorted(self._covered, key=lambda one: one.table_name)
+        batches = [(sink, sink.take()) for sink in sinks]
+        self._covered.clear()
+        self._covered_rows = self._covered_bytes = 0
+        state = None
+        if acknowledge:
+            state, self._state = self._state, None
+        work = partial(self._load, batches, commit=commit, state=state, last=last)
+        repeatable = not (self._uncommitted or self._overwrite)
+        self._worker.submit(partial(self._database.transact, work, repeatable=repeatable))
+        if commit:
+            self._uncommitted = False
+            self._committed_at = time.monotonic()
 
-    def _end_transaction(self) -> None:
-        self._guarded(self._database.commit)
-        self._uncommitted = False
-        self._committed_at = time.monotonic()
-
-    def _guarded(self, step: Callable[[], None]) -> None:
-        """Remember a failure: the transaction is lost then, and nothing may be acknowledged any more."""
-        try:
-            step()
-        except BaseException:
-            self._failed = True
-            raise
-
-    def _acknowledge(self) -> None:
-        if self._state is None:
+    def _load(
+        self,
+        batches: Sequence[tuple[Loadable, Batch]],
+        *,
+        commit: bool,
+        state: bytes | None,
+        last: Callable[[], None] | None,
+    ) -> None:
+        for sink, batch in batches:
+            sink.load(batch)
+        if last is not None:
+            last()
+        if not commit:
             return
-        state, self._state = self._state, None
-        if state != self._emitted:
-            self._guarded(lambda: self._emit(state))
+        if self._bookmarks is not None:
+            self._bookmarks.store(state)
+        self._database.commit()
+        if state is not None and state != self._emitted:
+            self._emit(state)
             self._emitted = state

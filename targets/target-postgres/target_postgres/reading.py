@@ -1,24 +1,32 @@
-"""Reading Singer messages, line by line, exactly: integers of any size, fractions to the last digit."""
+"""Reading Singer messages: blocks of lines for the scanner, and line by line what it leaves.
+
+Exactly: integers of any size, fractions to the last digit.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import select
 import sys
-from collections import Counter
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
-from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
 from singer_kit.errors import DataError
 from target_postgres.errors import TerminatedError, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-_BUFFER_BYTES = 1 << 18
+    Scan = Callable[[bytes, int, int], tuple[int, int]]
+
+_BLOCK_BYTES = 1 << 20
+_IDLE_SECONDS = 0.5
+_F_SETPIPE_SZ = 1031  # Linux; `fcntl` names it only from Python 3.10 on
 
 _logger = logging.getLogger("target-postgres")
 
@@ -32,60 +40,92 @@ class _StateLine(msgspec.Struct):
 _decode_state = msgspec.json.Decoder(_StateLine).decode
 
 
-class LineReader(GenericSingerReader[bytes]):
-    """Knows where it is, and ends between two messages when a signal asks for it."""
+class Reader:
+    """Knows where it is, and ends between two messages when a signal asks for it.
 
-    def __init__(self) -> None:
-        super().__init__()
+    Args:
+        process: takes one message.
+        tick: called between blocks, and every now and then while the input is silent.
+
+    Attributes:
+        scan: takes a block, an offset and the number of the line there; handles the lines from there on that it
+            understands, and says where it stopped and how many they were. None leaves every line to `process`.
+        line: the current line.
+        line_number: its number, from 1.
+        read_at: when the block in hand was read.
+    """
+
+    def __init__(self, process: Callable[[dict[str, Any]], None], tick: Callable[[], None]) -> None:
+        self._process = process
+        self._tick = tick
+        self.scan: Scan | None = None
         self.line_number = 0
         self.line = b""
+        self.read_at = datetime.now(tz=timezone.utc)
         self._unknown: set[str] = set()
         self._signal: int | None = None
         self._waiting = False
-        self.on_start: Callable[[], None] = _nothing
-        self.on_failure: Callable[[], None] = _nothing
 
-    @property
-    def default_input(self) -> IO[bytes]:
-        # A larger buffer than sys.stdin's; the file descriptor stays the interpreter's.
-        return open(sys.stdin.fileno(), "rb", buffering=_BUFFER_BYTES, closefd=False)
+    def run(self, source: IO[Any] | None) -> None:
+        """Read to the end of the input.
 
-    def process_lines(
-        self, file_input: IO[Any] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
-    ) -> Counter[str]:
-        """Hand each message to its callback, then `on_failure` if one of them, or a signal, ends it."""
-        try:
-            self.on_start()
-            return self._read(file_input, callbacks)
-        except BaseException:
-            self.on_failure()
-            raise
+        Args:
+            source: messages, a line each, as text or bytes; None reads stdin.
+        """
+        blocks = self._stdin() if source is None else self._chunks(source)
+        for block in _whole_lines(blocks):
+            self._take(block)
+            self._tick()
 
-    def _read(self, file_input: IO[Any] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]) -> Counter[str]:
-        stats: Counter[str] = Counter()
-        source: IO[Any] = file_input or self.default_input
-        raws = iter(getattr(source, "buffer", source))
-        while True:
-            # In this order a signal is seen here, or its handler sees that the target waits.
-            self._waiting = True
+    def _take(self, block: bytes) -> None:
+        at = 0
+        self.read_at = datetime.now(tz=timezone.utc)
+        while at < len(block):
+            if self.scan is not None:
+                at, lines = self.scan(block, at, self.line_number + 1)
+                self.line_number += lines
+                if at >= len(block):
+                    return
+            end = block.find(b"\n", at) + 1 or len(block)
+            self._take_line(block[at:end])
+            at = end
             self.check_interrupted()
-            raw = next(raws, None)
-            self._waiting = False
-            if raw is None:
-                return stats
-            self.line_number += 1
-            line = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass")
-            if line.isspace():
-                continue
+
+    def _take_line(self, line: bytes) -> None:
+        self.line_number += 1
+        if not line.isspace():
             self.line = line
-            message = self.deserialize_json(line)
-            kind = message["type"]
-            callback = callbacks.get(kind) if isinstance(kind, str) else None
-            if callback is None:
-                self._process_unknown_message(message)
-            else:
-                callback(message)
-                stats[kind] += 1
+            self._process(self.message(line))
+
+    # Input
+
+    def _stdin(self) -> Iterator[bytes]:
+        """What has come so far, as soon as something has: the file descriptor stays the interpreter's."""
+        descriptor = sys.stdin.fileno()
+        _widen_pipe(descriptor)
+        while True:
+            while not self._is_ready(descriptor):
+                self._tick()
+            if not (data := os.read(descriptor, _BLOCK_BYTES)):
+                return
+            yield data
+
+    def _is_ready(self, descriptor: int) -> bool:
+        # In this order a signal is seen here, or its handler sees that the target waits.
+        self._waiting = True
+        self.check_interrupted()
+        ready = bool(select.select([descriptor], [], [], _IDLE_SECONDS)[0])
+        self._waiting = False
+        return ready
+
+    def _chunks(self, source: IO[Any]) -> Iterator[bytes]:
+        source = getattr(source, "buffer", source)
+        read = getattr(source, "read1", source.read)
+        while data := read(_BLOCK_BYTES):
+            yield data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
+            self.check_interrupted()
+
+    # Signals
 
     def interrupt(self, signal_number: int) -> None:
         """Handle a signal: at once while waiting for input, otherwise after the message in hand.
@@ -100,12 +140,13 @@ class LineReader(GenericSingerReader[bytes]):
         if self._signal is not None:
             raise TerminatedError(self._signal)
 
-    def deserialize_json(self, line: bytes) -> dict[str, Any]:
+    # Messages
+
+    def message(self, line: bytes) -> dict[str, Any]:
         """Parse a line.
 
         Raises:
             DataError: it is not a Singer message.
-
         """
         try:
             message = _decode(line)
@@ -146,8 +187,9 @@ class LineReader(GenericSingerReader[bytes]):
         except (msgspec.DecodeError, UnicodeDecodeError):
             return json.dumps(json.loads(self.line.decode("utf-8-sig"))["value"]).encode()
 
-    def _process_unknown_message(self, message_dict: dict[str, Any]) -> None:
-        kind = str(message_dict["type"])
+    def warn_of_unknown(self, message: dict[str, Any]) -> None:
+        """Say once that a kind of message is not known."""
+        kind = str(message["type"])
         if kind not in self._unknown:
             self._unknown.add(kind)
             _logger.warning(
@@ -155,8 +197,28 @@ class LineReader(GenericSingerReader[bytes]):
             )
 
 
-def _nothing() -> None:
-    pass
+def _whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Cut behind line breaks; a line that has not ended waits for its end."""
+    waiting: list[bytes] = []
+    for chunk in chunks:
+        end = chunk.rfind(b"\n") + 1
+        if not end:
+            waiting.append(chunk)
+            continue
+        yield b"".join([*waiting, chunk[:end]]) if waiting else chunk[:end]
+        waiting = [chunk[end:]] if end < len(chunk) else []
+    if rest := b"".join(waiting):
+        yield rest
+
+
+def _widen_pipe(descriptor: int) -> None:
+    """A wider pipe spares both sides most of their turns; not every system and file can have one."""
+    try:
+        import fcntl  # noqa: PLC0415 - there is none on Windows
+
+        fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _BLOCK_BYTES)
+    except (ImportError, OSError):
+        pass
 
 
 def _start(line: bytes) -> str:

@@ -17,6 +17,8 @@ from singer_kit.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from target_postgres.evolution import Policy
+
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SCHEMA_POLICIES = ("evolve", "freeze", "fail")
 _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
@@ -87,9 +89,9 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
     "max_bad_records": _setting("integer", "With on_bad_record quarantine, the run fails at the next bad record after so many.", default=1000, least=0),
     "bad_records_table": _setting("string", "Table of bad records, in default_target_schema.", default="_bad_records"),
     # When
-    "batch_size_rows": _setting("integer", "Rows that wait at most before they are loaded.", default=10_000, least=1),
-    "batch_size_bytes": _setting("integer", "Bytes that wait at most before they are loaded.", default=32 * 1024 * 1024, least=1),
-    "commit_interval_seconds": _setting("number", "Rows that a STATE covers are committed, and the STATE acknowledged, at the first message after this time.", default=5, least=0),
+    "batch_size_rows": _setting("integer", "Rows that wait at most before they are loaded.", default=50_000, least=1),
+    "batch_size_bytes": _setting("integer", "Bytes that wait at most before they are loaded.", default=12 * 1024 * 1024, least=1),
+    "commit_interval_seconds": _setting("number", "Rows that a STATE covers are committed, and the STATE acknowledged, after this time at the latest.", default=5, least=0),
     "end_of_input": _setting("string", "What the end of the input proves. finished: the tap has succeeded, so that rows after its last STATE are kept; unknown: it may have died.", default="unknown", allowed=("unknown", "finished")),
     "state_table": _setting("string", "Table, as schema.table, in which each STATE is stored in the transaction of the rows it covers. Needs state_id."),
     "state_id": _setting("string", "Whose STATE it is: the key in state_table."),
@@ -141,10 +143,10 @@ class Options:
     quarantine: bool = False
     max_bad_records: int = 1000
     bad_records_table: str = "_bad_records"
-    schema_policy: str = "evolve"
-    schema_policies: Mapping[str, str] = field(default_factory=dict)
+    schema_policy: Policy = "evolve"
+    schema_policies: Mapping[str, Policy] = field(default_factory=dict)
 
-    def policy(self, stream: str) -> str:
+    def policy(self, stream: str) -> Policy:
         """What to do when this stream's SCHEMA no longer fits its table: `evolve`, `freeze` or `fail`."""
         if stream in self.schema_policies:
             return self.schema_policies[stream]

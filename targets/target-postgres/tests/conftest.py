@@ -45,9 +45,7 @@ class Warehouse:
         error = None
         with contextlib.redirect_stdout(stdout):
             try:
-                target = TargetPostgres(config=self.config(**settings))
-                target.process_lines(io.BytesIO(b"".join(lines)))  # type: ignore[arg-type]
-                target.process_endofpipe()
+                TargetPostgres(config=self.config(**settings)).listen(io.BytesIO(b"".join(lines)))  # type: ignore[arg-type]
             except PluginError as raised:
                 error = raised
         return Outcome(stdout.getvalue().splitlines(), error)

@@ -38,7 +38,7 @@ def write(session, table, record):
         for column in table.columns
     ]
     session.connection.execute(f"create temporary table stage ({staged}) on commit drop".encode())
-    session.copy("copy stage from stdin", ["\t".join(cells) + "\n"])
+    session.copy("copy stage from stdin", ["\t".join(cells).encode() + b"\n"])
     names = ", ".join(quote(column.name) for column in table.columns)
     session.run(f"insert into bronze.t ({names}) select * from stage", doing="testing")
     session.connection.execute("drop table stage")

@@ -115,12 +115,29 @@ def test_overwrite_replaces_all_rows_at_the_end(warehouse):
     warehouse.load([BASIC, record(id=1, v="old"), record(id=2, v="old")])
     warehouse.do("create view bronze.seen as select id, v from bronze.t")
     states = warehouse.load(
-        [BASIC, record(id=2, v="a"), {"type": "STATE", "value": 1}, record(id=3, v="b"), record(id=2, v="c")],
+        [
+            BASIC,
+            record(id=2, v="a"),
+            {"type": "STATE", "value": 1},
+            record(id=3, v="b"),
+            record(id=2, v="c"),
+            {"type": "STATE", "value": 2},
+        ],
         load_method="overwrite",
         batch_size_rows=1,
     )
     assert warehouse.rows("select id, v from bronze.seen order by id") == [(2, "c"), (3, "b")]
-    assert states == ["1"]
+    assert states == ["2"]
+
+
+def test_overwrite_by_the_beginning_of_a_stream_is_refused(warehouse):
+    warehouse.load([BASIC, record(id=1, v="old")])
+    messages = [BASIC, record(id=2, v="a"), {"type": "STATE", "value": 1}, record(id=3, v="b")]
+    outcome = warehouse.fails(messages, "'t'", "end_of_input=finished", load_method="overwrite")
+    assert outcome.states == []
+    assert warehouse.rows("select id, v from bronze.t") == [(1, "old")]
+    assert warehouse.load(messages, load_method="overwrite", end_of_input="finished") == ["1"]
+    assert warehouse.rows("select id, v from bronze.t order by id") == [(2, "a"), (3, "b")]
 
 
 def test_overwrite_without_keys_and_with_a_changed_schema(warehouse):
@@ -170,7 +187,7 @@ def test_activate_version(warehouse, order, hard, keys):
         "start": [shape, activate(2), *new],
         "end": [shape, *new, activate(2)],
     }[order]
-    warehouse.load(messages, hard_delete=hard)
+    warehouse.load(messages, hard_delete=hard, end_of_input="finished")
     alive = warehouse.rows("select id from bronze.t where _sdc_deleted_at is null order by id")
     assert alive == [(2,), (3,)]
     dead = warehouse.rows("select id from bronze.t where _sdc_deleted_at is not null order by id")
@@ -179,13 +196,13 @@ def test_activate_version(warehouse, order, hard, keys):
 
 def test_a_version_with_no_records_removes_all(warehouse):
     warehouse.load([BASIC, record(id=1, version=1)])
-    warehouse.load([BASIC, activate(2)], hard_delete=True)
+    warehouse.load([BASIC, activate(2)], hard_delete=True, end_of_input="finished")
     assert warehouse.rows("select * from bronze.t") == []
 
 
 def test_a_row_that_returns_is_no_longer_deleted(warehouse):
     warehouse.load([BASIC, record(id=1, version=1)])
-    warehouse.load([BASIC, activate(2)])
+    warehouse.load([BASIC, activate(2), activate(2)])
     assert warehouse.rows("select count(*) from bronze.t where _sdc_deleted_at is null") == [(0,)]
     warehouse.load([BASIC, record(id=1, version=3), activate(3)])
     assert warehouse.rows("select count(*) from bronze.t where _sdc_deleted_at is null") == [(1,)]
@@ -194,7 +211,20 @@ def test_a_row_that_returns_is_no_longer_deleted(warehouse):
 def test_a_version_that_is_missing_from_the_records_spares_them(warehouse):
     warehouse.load([BASIC, record(id=1)])
     warehouse.load([BASIC, record(id=2), activate(5)], hard_delete=True)
-    assert warehouse.rows("select id from bronze.t") == [(2,)]
+    # Whether the first was left untouched because nothing had changed, or did not come, cannot be told.
+    assert warehouse.rows("select id from bronze.t order by id") == [(1,), (2,)]
+    warehouse.load([BASIC, record(id=2), activate(6)], hard_delete=True)
+    assert warehouse.rows("select id from bronze.t order by id") == [(1,), (2,)]
+
+
+def test_a_version_announced_only_before_the_records_removes_nothing(warehouse):
+    """The input of a tap that was killed ends like that too."""
+    warehouse.load([BASIC, record(id=1, version=1), record(id=2, version=1), activate(1)])
+    for messages in ([BASIC, activate(2), record(id=3, version=2)], [BASIC, activate(2)]):
+        warehouse.load(messages, hard_delete=True)
+        assert {(1,), (2,)} <= set(warehouse.rows("select id from bronze.t where _sdc_deleted_at is null"))
+    warehouse.load([BASIC, record(id=3, version=2), activate(2)], hard_delete=True)
+    assert warehouse.rows("select id from bronze.t") == [(3,)]
 
 
 def test_a_run_that_fails_removes_nothing(warehouse):
@@ -269,19 +299,6 @@ def test_narrowing_keeps_the_wide_column(warehouse, old, old_value, new, new_val
     warehouse.load([schema(id=ID, v=old), record(id=2, v=old_value)])
     rows = warehouse.rows("select v::text, pg_typeof(v)::text from bronze.t order by id")
     assert sorted(rows) == sorted((value, sql_type) for value in expected)
-
-
-def test_a_type_that_does_not_fit_is_refused_by_name(warehouse):
-    warehouse.load([schema(id=ID, v={"type": "boolean"}), record(id=1, v=True)])
-    message = [schema(id=ID, v={"type": "integer"}), record(id=2, v=1)]
-    warehouse.fails(message, "'t'", "'v'", "boolean", "bigint", "Next:")
-    assert warehouse.rows("select id, v from bronze.t") == [(1, True)]
-
-
-def test_a_view_in_the_way_of_a_widening_is_named(warehouse):
-    warehouse.load([schema(id=ID, v=ID), record(id=1, v=1)])
-    warehouse.do("create view bronze.silver as select v from bronze.t")
-    warehouse.fails([schema(id=ID, v={"type": "number"}), record(id=2, v=1.5)], "silver", "'v'", "Next:")
 
 
 def test_tables_of_the_peer_are_taken_over(warehouse):

@@ -17,6 +17,7 @@ from singer_sdk import typing as th
 from singer_kit.errors import ConfigurationError
 from target_postgres import settings
 from target_postgres.settings import SETTINGS, complete, defaults, options
+from target_postgres.target import TargetPostgres
 
 SCHEMA = {
     "type": "SCHEMA",
@@ -270,8 +271,9 @@ def test_a_secret_of_the_wrong_kind_is_not_repeated(name):
 
 
 def test_settings_of_the_sdk_pass_through_after_it_has_added_its_own(warehouse):
-    warehouse.load([SCHEMA])  # it adds them now
-    assert "stream_maps" in SETTINGS["properties"]
+    warehouse.load([SCHEMA])  # it adds them now, to a table of its own
+    assert "stream_maps" in TargetPostgres.config_jsonschema["properties"]
+    assert "stream_maps" not in SETTINGS["properties"]
     maps = {"t": {"__filter__": None, "id": "id"}}
     assert complete({"stream_maps": maps}) == {**defaults(), "stream_maps": maps}
     assert set(defaults()) <= set(OURS)
