@@ -265,5 +265,6 @@ EXPORT void scan_run(scanner *s, const byte *block, size_t length, size_t start,
 EXPORT void scan_get(const scanner *s, size_t number, scan_chunk *chunk)
 {
     const plan *of = s->filled[number];
-    *chunk = (scan_chunk){of->output.data, of->output.lines, of->output.length, of->output.rows, of->output.taken, of->number};
+    const output *o = &of->output;
+    *chunk = (scan_chunk){o->data, o->lines, o->length, o->rows, o->taken, of->number};
 }
