@@ -8,7 +8,10 @@
 
 enum { NULL_TYPE = 1, BOOLEAN = 2, INTEGER = 4, NUMBER = 8, STRING = 16, OBJECT = 32, ARRAY = 64 };
 
-typedef enum { ANY_KIND, AS_INTEGER, AS_NUMBER, AS_TEXT, AS_BOOLEAN, AS_DATE, AS_TIMESTAMP, AS_TIME, AS_UUID, AS_JSON } kind;
+/* Of the column that a member is written to. */
+typedef enum {
+    NO_COLUMN, INT2, INT4, INT8, NUMERIC, FLOAT4, FLOAT8, TEXT, BOOL, DATE, TIMESTAMPTZ, TIME, UUID, JSON, JSONB
+} column_type;
 
 enum { NONE = -1 };
 
@@ -26,16 +29,17 @@ typedef struct {
     const char *name;
     size_t length;
     int32_t value;    /* or NONE: anything */
-    uint8_t kind;     /* of a column */
+    uint8_t type;     /* of the column */
     uint8_t key, required;
 } member_description;
 
 typedef struct {
     const value_description *values;
     const member_description *members;
-    const char *tail; /* ready text at the end of each row */
+    const char *tail; /* ready fields at the end of each row */
     size_t value_count, member_count, tail_length;
     uint32_t columns; /* so many of the record's members come first, as the row's columns */
+    uint32_t fields;  /* of a row, those in the tail too */
     int32_t cursor, deleted; /* members of the record, or NONE */
     uint8_t lineage, sequence;
 } plan_description;
@@ -48,7 +52,7 @@ typedef struct member {
     const value *value;  /* or NULL: anything */
     struct member *next; /* the member that followed it last time */
     uint64_t required;   /* its bit among the required members of a nested object */
-    kind kind;
+    column_type type;
     bool key, is_required;
 } member;
 
@@ -64,13 +68,15 @@ struct value {
 };
 
 /* One property of the record in hand: where its value is, and how it is written into the row. */
-typedef enum { ABSENT, IS_NULL, VERBATIM, UNESCAPED, JSON_ESCAPED, LOWERED } form;
+typedef enum { ABSENT, IS_NULL, FIXED, VERBATIM, UNESCAPED, VERSIONED, DIGITS, HEXADECIMAL } form;
 
 typedef struct {
     const byte *raw;  /* the JSON value */
     const byte *text; /* what is written of it */
     size_t length;
+    uint64_t bits;    /* what is written of it if that is FIXED */
     form form;
+    uint8_t width;    /* in bytes, of what is FIXED */
 } slot;
 
 typedef struct {
@@ -78,6 +84,7 @@ typedef struct {
     size_t length, capacity;
     uint32_t *lines; /* for each row, how many lines after the scan's first one */
     size_t rows, lines_capacity;
+    uint64_t taken; /* bytes of the lines that the rows come from */
 } output;
 
 typedef struct {
@@ -91,6 +98,7 @@ typedef struct {
     size_t tail_length;
     slot *slots; /* one for each member of the record */
     size_t columns;
+    uint32_t fields;
     const member *cursor, *deleted;
     bool lineage, sequence;
     int32_t number; /* of the caller */
@@ -222,7 +230,7 @@ static plan *plan_new(const char *stream, size_t stream_length, int32_t number, 
         const member_description *given = &from->members[i];
         member *m = &made->members[i];
         m->value = given->value == NONE ? NULL : &made->values[given->value];
-        m->kind = (kind)given->kind;
+        m->type = (column_type)given->type;
         m->key = given->key;
         m->is_required = given->required;
         if (!is_plain_name(given->name, given->length))
@@ -251,6 +259,7 @@ static plan *plan_new(const char *stream, size_t stream_length, int32_t number, 
     made->stream_length = stream_length;
     made->tail_length = from->tail_length;
     made->columns = from->columns;
+    made->fields = from->fields;
     made->cursor = from->cursor == NONE ? NULL : &made->members[from->cursor];
     made->deleted = from->deleted == NONE ? NULL : &made->members[from->deleted];
     made->lineage = from->lineage;

@@ -1,23 +1,8 @@
-/* Writing rows as COPY's text format wants them. */
+/* Writing rows as COPY's binary format wants them: a count of fields, and before each of them its length. */
 #ifndef ROWS_H
 #define ROWS_H
 
 #include "values.h"
-
-static byte *write_bytes(byte *out, const void *from, size_t length)
-{
-    memcpy(out, from, length);
-    return out + length;
-}
-
-static byte *write_number(byte *out, uint64_t number)
-{
-    byte digits[20], *first = digits + sizeof digits;
-    do
-        *--first = (byte)('0' + number % 10);
-    while (number /= 10);
-    return write_bytes(out, first, (size_t)(digits + sizeof digits - first));
-}
 
 static byte *write_character(byte *out, uint32_t code)
 {
@@ -39,7 +24,7 @@ static byte *write_character(byte *out, uint32_t code)
     return out;
 }
 
-/* One escape that skip_escape accepted, at *p: as COPY wants the character; *p moves behind it. Never longer than it was. */
+/* The character of one escape that skip_escape accepted, at *p, which moves behind it. Never longer than the escape. */
 static byte *write_escape(byte *out, const byte **p)
 {
     static const char letters[] = "bfnrt", meant[] = "\b\f\n\r\t";
@@ -55,13 +40,7 @@ static byte *write_escape(byte *out, const byte **p)
         if (letter)
             code = (byte)meant[letter - letters];
     }
-    switch (code) {
-    case '\\': return write_bytes(out, "\\\\", 2);
-    case '\t': return write_bytes(out, "\\t", 2);
-    case '\n': return write_bytes(out, "\\n", 2);
-    case '\r': return write_bytes(out, "\\r", 2);
-    default: return write_character(out, code);
-    }
+    return write_character(out, code);
 }
 
 static byte *write_unescaped(byte *out, const byte *p, size_t length)
@@ -77,36 +56,54 @@ static byte *write_unescaped(byte *out, const byte *p, size_t length)
     }
 }
 
-/* JSON keeps its escapes: COPY takes one backslash of two away. */
-static byte *write_json(byte *out, const byte *p, size_t length)
+static byte *write_uuid(byte *out, const byte *p)
 {
-    const byte *end = p + length;
-    for (;;) {
-        const byte *escape = memchr(p, '\\', (size_t)(end - p));
-        out = write_bytes(out, p, (size_t)((escape ? escape : end) - p));
-        if (!escape)
-            return out;
-        out = write_bytes(out, "\\\\", 2);
-        p = escape + 1;
+    for (const byte *end = p + 36; p < end; p += 2) {
+        p += *p == '-';
+        *out++ = (byte)(hex_digit(p[0]) << 4 | hex_digit(p[1]));
     }
+    return out;
+}
+
+static byte *write_null(byte *out)
+{
+    return write_int32(out, UINT32_MAX);
 }
 
 static byte *write_slot(byte *out, const slot *s)
 {
+    byte *start = out + 4;
     switch (s->form) {
+    case FIXED: /* all eight bytes, of which the next field overwrites those too many */
+        write_int64(start, s->bits << (64 - 8 * s->width));
+        out = start + s->width;
+        break;
     case VERBATIM:
-        return write_bytes(out, s->text, s->length);
+        out = write_bytes(start, s->text, s->length);
+        break;
     case UNESCAPED:
-        return write_unescaped(out, s->text, s->length);
-    case JSON_ESCAPED:
-        return write_json(out, s->text, s->length);
-    case LOWERED:
-        for (size_t i = 0; i < s->length; i++)
-            *out++ = s->text[i] >= 'A' && s->text[i] <= 'Z' ? s->text[i] | 0x20 : s->text[i];
-        return out;
+        out = write_unescaped(start, s->text, s->length);
+        break;
+    case VERSIONED: /* jsonb may come in other forms one day; this is the first one, its text */
+        *start = 1;
+        out = write_bytes(start + 1, s->text, s->length);
+        break;
+    case DIGITS:
+        out = write_numeric(start, s->text, s->length);
+        break;
+    case HEXADECIMAL:
+        out = write_uuid(start, s->text);
+        break;
     default:
-        return write_bytes(out, "\\N", 2);
+        return write_null(out);
     }
+    write_int32(start - 4, (uint32_t)(out - start));
+    return out;
+}
+
+static byte *write_bigint(byte *out, uint64_t number)
+{
+    return write_int64(write_int32(out, 8), number);
 }
 
 static bool reserve(output *o, size_t more)
@@ -134,7 +131,7 @@ static bool reserve(output *o, size_t more)
 typedef struct {
     slot extracted, version;
     uint64_t sequence;
-    size_t length; /* of the line */
+    size_t length; /* of the line, with its end */
     uint32_t line;
 } message;
 
@@ -152,47 +149,41 @@ static bool is_complete(const plan *to)
     return true;
 }
 
+enum {
+    LINEAGE_FIELDS = 5,
+    LONGEST_LINE = 1 << 29,
+    /* What a field takes beyond its text in the line: its length and the rest of a number's header. */
+    MOST_BEYOND = 4 + MOST_NUMERIC_BYTES,
+};
+
 /* Append the row of the record in the slots; false: it lacks something, or memory does. */
 static bool write_row(reader *r, plan *to, const message *of)
 {
     slot cursor = {.form = IS_NULL};
-    if (!is_complete(to))
+    if (!is_complete(to) || of->length > LONGEST_LINE)
         return false;
     if (to->lineage && to->cursor && slot_of(to, to->cursor)->form > IS_NULL &&
-        !read_value(r, slot_of(to, to->cursor)->raw, NULL, AS_TEXT, 1, &cursor))
+        !read_value(r, slot_of(to, to->cursor)->raw, NULL, TEXT, 1, &cursor))
         return false;
-    /* Each value is written once, a cursor twice, and a backslash may double; then tabs, NULLs, and two numbers. */
-    if (!reserve(&to->output, 4 * of->length + 3 * to->columns + to->tail_length + 128))
+    /* Each value is written once, a cursor twice; then the count, and what FIXED writes too much. */
+    if (!reserve(&to->output, 2 * of->length + MOST_BEYOND * (to->columns + LINEAGE_FIELDS) + to->tail_length + 16))
         return false;
 
-    byte *start = to->output.data + to->output.length, *out = start;
-    for (size_t i = 0; i < to->columns; i++) {
+    byte *out = write_int16(to->output.data + to->output.length, to->fields);
+    for (size_t i = 0; i < to->columns; i++)
         out = write_slot(out, &to->slots[i]);
-        *out++ = '\t';
-    }
     if (to->lineage) {
         out = write_slot(out, &of->extracted);
-        *out++ = '\t';
-        if (to->deleted)
-            out = write_slot(out, slot_of(to, to->deleted));
-        else
-            out = write_bytes(out, "\\N", 2);
-        *out++ = '\t';
-        out = write_number(out, of->sequence);
-        *out++ = '\t';
+        out = to->deleted ? write_slot(out, slot_of(to, to->deleted)) : write_null(out);
+        out = write_bigint(out, of->sequence);
         out = write_slot(out, &of->version);
-        *out++ = '\t';
         out = write_slot(out, &cursor);
-        *out++ = '\t';
     } else if (to->sequence) {
-        out = write_number(out, of->sequence);
-        *out++ = '\t';
+        out = write_bigint(out, of->sequence);
     }
-    if (out > start)
-        out--;
     out = write_bytes(out, to->tail, to->tail_length);
-    *out++ = '\n';
     to->output.length = (size_t)(out - to->output.data);
+    to->output.taken += of->length;
     to->output.lines[to->output.rows++] = of->line;
     return true;
 }

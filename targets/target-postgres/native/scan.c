@@ -1,4 +1,4 @@
-/* From Singer's RECORD lines straight to the rows that COPY reads, for records that leave no question open.
+/* From Singer's RECORD lines straight to the rows that COPY BINARY reads, for records that leave no question open.
  *
  * The scanner stops at the first line that it does not understand surely; the caller hands that line to the Python path, which
  * alone decides and words errors. What is taken here becomes the row that the Python path would make of it.
@@ -30,6 +30,7 @@ typedef struct {
     const byte *data;
     const uint32_t *lines;
     size_t length, rows;
+    uint64_t taken; /* bytes of the rows' lines */
     int32_t number; /* of the stream */
 } scan_chunk;
 
@@ -65,7 +66,7 @@ static const byte *read_record(reader *r, const byte *p, plan *to)
         p = skip_spaces(p);
         if (*p++ != ':')
             return NULL;
-        p = read_value(r, skip_spaces(p), found->value, found->kind, 1, s);
+        p = read_value(r, skip_spaces(p), found->value, found->type, 1, s);
         if (!p)
             return NULL;
         expected = found->next;
@@ -126,10 +127,10 @@ static const byte *read_message(scanner *s, reader *r, const byte *p, plan **to,
             p = *to ? read_record(r, p, *to) : check_value(r, p, NULL, 0);
         } else if (is_name(name, quote, "time_extracted")) {
             member = SEEN_TIME;
-            p = read_value(r, p, NULL, AS_TIMESTAMP, 1, &into->extracted);
+            p = read_value(r, p, NULL, TIMESTAMPTZ, 1, &into->extracted);
         } else if (is_name(name, quote, "version")) {
             member = SEEN_VERSION;
-            p = read_value(r, p, NULL, AS_INTEGER, 1, &into->version);
+            p = read_value(r, p, NULL, INT8, 1, &into->version);
         } else {
             p = check_value(r, p, NULL, 1);
         }
@@ -162,7 +163,7 @@ static void forget_rows(scanner *s)
             free(o->lines);
             *o = (output){0};
         }
-        o->length = o->rows = 0;
+        o->length = o->rows = o->taken = 0;
     }
     s->filled_count = 0;
 }
@@ -173,7 +174,7 @@ static void forget_rows(scanner *s)
  * used. */
 EXPORT uint32_t scan_interface(void)
 {
-    return 1;
+    return 2;
 }
 
 EXPORT scanner *scan_new(void)
@@ -242,8 +243,8 @@ EXPORT void scan_run(scanner *s, const byte *block, size_t length, size_t start,
             after = read_message(s, &r, after, &to, &message);
             if (!after)
                 break;
-            message.length = (size_t)(after - p);
             after = skip_blanks(after);
+            message.length = (size_t)(after + 1 - p);
             if (*after != '\n' || !write_row(&r, to, &message))
                 break;
             if (to->output.rows == 1)
@@ -264,5 +265,6 @@ EXPORT void scan_run(scanner *s, const byte *block, size_t length, size_t start,
 EXPORT void scan_get(const scanner *s, size_t number, scan_chunk *chunk)
 {
     const plan *of = s->filled[number];
-    *chunk = (scan_chunk){of->output.data, of->output.lines, of->output.length, of->output.rows, of->number};
+    const output *o = &of->output;
+    *chunk = (scan_chunk){o->data, o->lines, o->length, o->rows, o->taken, of->number};
 }

@@ -1,7 +1,9 @@
-/* Judging a value by its schema, and choosing how it is written into a row. */
+/* Judging a value by its schema, and choosing how it is written into its column. */
 #ifndef VALUES_H
 #define VALUES_H
 
+#include "calendar.h"
+#include "numbers.h"
 #include "plan.h"
 
 static const byte *check_value(reader *r, const byte *p, const value *want, int depth);
@@ -124,63 +126,6 @@ static const byte *check_value(reader *r, const byte *p, const value *want, int 
     }
 }
 
-/* Whether text has a form; in it 0 stands for any digit, and everything else for itself. */
-static bool looks_like(const byte *text, const char *pattern)
-{
-    for (; *pattern; text++, pattern++)
-        if (*pattern == '0' ? !is_digit(*text) : *text != (byte)*pattern)
-            return false;
-    return true;
-}
-
-/* How many bytes of text are hh:mm:ss, with a fraction or not; 0: it is something else. */
-static size_t time_length(const byte *text, size_t length)
-{
-    if (length < 8 || !looks_like(text, "00:00:00"))
-        return 0;
-    if (length == 8 || text[8] != '.')
-        return 8;
-    size_t i = 9;
-    while (i < length && is_digit(text[i]))
-        i++;
-    return i > 9 ? i : 0;
-}
-
-static bool is_zone(const byte *text, size_t length)
-{
-    if (length <= 1)
-        return length == 0 || *text == 'Z';
-    if (*text != '+' && *text != '-')
-        return false;
-    const char *pattern = length == 6 ? "00:00" : length == 5 ? "0000" : "00";
-    return strlen(pattern) == length - 1 && looks_like(text + 1, pattern);
-}
-
-static bool is_date(const byte *text, size_t length)
-{
-    return length == 10 && looks_like(text, "0000-00-00");
-}
-
-static bool is_timestamp(const byte *text, size_t length)
-{
-    if (length < 11)
-        return is_date(text, length);
-    size_t time = is_date(text, 10) && (text[10] == 'T' || text[10] == ' ') ? time_length(text + 11, length - 11) : 0;
-    return time && is_zone(text + 11 + time, length - 11 - time);
-}
-
-/* A date-time at midnight in UTC, as taps write dates. */
-static bool is_midnight(const byte *text, size_t length)
-{
-    static const char *const endings[] = {"T00:00:00", "T00:00:00Z", "T00:00:00+00:00", "T00:00:00.000000Z"};
-    if (length < 10 || !is_date(text, 10))
-        return false;
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (strlen(endings[i]) == length - 10 && memcmp(text + 10, endings[i], length - 10) == 0)
-            return true;
-    return false;
-}
-
 /* Digits with a sign and a fraction or without: what Python's side takes as well, and more. */
 static bool is_decimal(const byte *text, size_t length)
 {
@@ -193,61 +138,104 @@ static bool is_decimal(const byte *text, size_t length)
     return p > first && p == end && length <= LONGEST_NUMBER;
 }
 
-static form uuid_form(const byte *text, size_t length)
+static bool is_uuid(const byte *text, size_t length)
 {
-    form written = VERBATIM;
     if (length != 36)
-        return ABSENT;
-    for (size_t i = 0; i < 36; i++) {
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (text[i] != '-')
-                return ABSENT;
-        } else if (hex_digit(text[i]) < 0) {
-            return ABSENT;
-        } else if (text[i] >= 'A' && text[i] <= 'F') {
-            written = LOWERED;
-        }
-    }
-    return written;
+        return false;
+    for (size_t i = 0; i < 36; i++)
+        if (i == 8 || i == 13 || i == 18 || i == 23 ? text[i] != '-' : hex_digit(text[i]) < 0)
+            return false;
+    return true;
 }
 
-static form string_form(const reader *r, kind kind, slot *s)
+/* What is written in so many bytes, once it is known to be right. */
+static form fixed(slot *s, unsigned width, bool right)
 {
-    if (kind == AS_TEXT)
-        return r->escaped ? UNESCAPED : VERBATIM;
-    if (r->escaped)
-        return ABSENT;
-    switch (kind) {
-    case AS_TIMESTAMP:
-        return is_timestamp(s->text, s->length) ? VERBATIM : ABSENT;
-    case AS_DATE:
-        if (!is_date(s->text, s->length) && !is_midnight(s->text, s->length))
-            return ABSENT;
-        s->length = 10;
-        return VERBATIM;
-    case AS_TIME:
-        return s->length && time_length(s->text, s->length) == s->length ? VERBATIM : ABSENT;
-    case AS_UUID:
-        return uuid_form(s->text, s->length);
-    case AS_NUMBER:
-        return is_decimal(s->text, s->length) ? VERBATIM : ABSENT;
+    s->width = (uint8_t)width;
+    return right ? FIXED : ABSENT;
+}
+
+static form number_form(slot *s, column_type type)
+{
+    switch (type) {
+    case NUMERIC:
+        return DIGITS;
+    case FLOAT4:
+        return fixed(s, 4, read_float4(s->text, s->length, &s->bits));
+    case FLOAT8:
+        return fixed(s, 8, read_float8(s->text, s->length, &s->bits));
     default:
         return ABSENT;
     }
 }
 
-static form number_form(const reader *r, kind kind, const byte *p)
+static form literal_form(const reader *r, slot *s, column_type type)
 {
-    bool taken = kind == AS_NUMBER;
-    if (kind == AS_INTEGER)
-        taken = r->integer && r->digits <= 18;
-    else if (kind == AS_TEXT) /* Python writes small fractions with an exponent */
-        taken = !r->exponent && (p[*p == '-'] != '0' || r->decimals <= 6);
-    return taken ? VERBATIM : ABSENT;
+    switch (type) {
+    case INT2:
+        return fixed(s, 2, r->integer && read_integer(s->text, s->length, 2, &s->bits));
+    case INT4:
+        return fixed(s, 4, r->integer && read_integer(s->text, s->length, 4, &s->bits));
+    case INT8:
+        return fixed(s, 8, r->integer && read_integer(s->text, s->length, 8, &s->bits));
+    case TEXT: /* Python writes small fractions with an exponent */
+        return !r->exponent && (s->text[*s->text == '-'] != '0' || r->decimals <= 6) ? VERBATIM : ABSENT;
+    default:
+        return number_form(s, type);
+    }
+}
+
+static form string_form(const reader *r, slot *s, column_type type)
+{
+    int64_t counted = 0;
+    bool right;
+    if (type == TEXT)
+        return r->escaped ? UNESCAPED : VERBATIM;
+    if (r->escaped)
+        return ABSENT;
+    switch (type) {
+    case TIMESTAMPTZ:
+        right = read_timestamp(s->text, s->length, &counted);
+        break;
+    case DATE:
+        right = read_day(s->text, s->length, &counted);
+        break;
+    case TIME:
+        right = s->length && read_time(s->text, s->length, &counted) == s->length;
+        break;
+    case UUID:
+        return is_uuid(s->text, s->length) ? HEXADECIMAL : ABSENT;
+    default:
+        return is_decimal(s->text, s->length) ? number_form(s, type) : ABSENT;
+    }
+    s->bits = (uint64_t)counted;
+    return fixed(s, type == DATE ? 4 : 8, right);
+}
+
+static form word_form(slot *s, column_type type)
+{
+    s->bits = *s->text == 't';
+    return type == TEXT ? VERBATIM : fixed(s, 1, type == BOOL);
+}
+
+static form form_of(const reader *r, slot *s, column_type type)
+{
+    switch (*s->raw) {
+    case '"':
+        s->text++;
+        s->length -= 2;
+        return string_form(r, s, type);
+    case 't': case 'f':
+        return word_form(s, type);
+    case '{': case '[':
+        return ABSENT;
+    default:
+        return literal_form(r, s, type);
+    }
 }
 
 /* Read the value at p into a slot. */
-static const byte *read_value(reader *r, const byte *p, const value *want, kind kind, int depth, slot *s)
+static const byte *read_value(reader *r, const byte *p, const value *want, column_type type, int depth, slot *s)
 {
     r->escaped = false;
     const byte *after = check_value(r, p, want, depth);
@@ -255,25 +243,14 @@ static const byte *read_value(reader *r, const byte *p, const value *want, kind 
         return NULL;
     s->raw = s->text = p;
     s->length = (size_t)(after - p);
-    if (*p == 'n') {
+    if (*p == 'n')
         s->form = IS_NULL;
-    } else if (kind == ANY_KIND) {
+    else if (type == NO_COLUMN || type == JSON)
         s->form = VERBATIM;
-    } else if (kind == AS_JSON) {
-        s->form = r->escaped ? JSON_ESCAPED : VERBATIM;
-    } else if (*p == '"') {
-        s->text++;
-        s->length -= 2;
-        s->form = string_form(r, kind, s);
-    } else if (*p == 't' || *p == 'f') {
-        s->form = kind == AS_BOOLEAN || kind == AS_TEXT ? VERBATIM : ABSENT;
-        if (kind == AS_BOOLEAN)
-            s->length = 1;
-    } else if (*p == '{' || *p == '[') {
-        s->form = ABSENT;
-    } else {
-        s->form = number_form(r, kind, p);
-    }
+    else if (type == JSONB)
+        s->form = VERSIONED;
+    else
+        s->form = form_of(r, s, type);
     return s->form == ABSENT ? NULL : after;
 }
 

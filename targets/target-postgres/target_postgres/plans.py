@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from target_postgres.lineage import SDK_NAMES
+from target_postgres.lineage import DELETED_AT, SDK_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from target_postgres.types import Kind
 
 TYPES = frozenset({"null", "boolean", "integer", "number", "string", "object", "array"})
+_WHOLE = frozenset({"null", "integer"})
 # In nested objects the scanner ticks required members off in one machine word.
 MOST_REQUIRED = 64
 
@@ -38,8 +39,25 @@ _UNCHECKED = frozenset(
 _CHECKED = frozenset(
     {"properties", "required", "items", "additionalProperties", "minimum", "maximum", "maxLength", "anyOf", "oneOf"}
 )
-# The kinds of columns that the scanner writes; "other" as text.
-WRITTEN = frozenset({"integer", "number", "text", "boolean", "date", "timestamp", "time", "uuid", "jsonb", "other"})
+# The columns that the scanner writes, and which values into them. A type with a modifier is not among them: Postgres
+# rounds and cuts by it when it reads text, and not when it reads binary.
+WRITTEN: dict[str, frozenset[Kind]] = {
+    "smallint": frozenset({"integer"}),
+    "integer": frozenset({"integer"}),
+    "bigint": frozenset({"integer"}),
+    "numeric": frozenset({"integer", "number"}),
+    "real": frozenset({"integer", "number"}),
+    "double precision": frozenset({"integer", "number"}),
+    "text": frozenset({"text"}),
+    "character varying": frozenset({"text"}),
+    "boolean": frozenset({"boolean"}),
+    "date": frozenset({"date"}),
+    "timestamp with time zone": frozenset({"timestamp"}),
+    "time without time zone": frozenset({"time"}),
+    "uuid": frozenset({"uuid"}),
+    "json": frozenset({"jsonb"}),
+    "jsonb": frozenset({"jsonb"}),
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +89,8 @@ class PlanColumn:
 
     name: str
     kind: Kind
+    sql: str
+    """The type of the column that COPY fills, as `format_type` prints it."""
     value: Value | None
     key: bool
 
@@ -90,8 +110,8 @@ class Plan:
     required: frozenset[str]
     ignored: frozenset[str]
     """Properties that are not loaded; a record with any other property is declined."""
-    tail: bytes
-    """Ready text at the end of each row."""
+    constants: tuple[bytes | None, ...]
+    """The contents of the fields at the end of each row, as `binary.constant` makes them."""
     others: Mapping[str, Value] = field(default_factory=dict)
     """What is checked but is no column."""
 
@@ -102,7 +122,7 @@ class _UnsureError(Exception):
 
 def compile_plan(
     schema: Mapping[str, Any],
-    columns: Sequence[tuple[str, Kind]],
+    columns: Sequence[tuple[str, Kind, str]],
     *,
     keys: Collection[str],
     validate: bool,
@@ -110,29 +130,33 @@ def compile_plan(
     sequence: bool,
     bookmark: Sequence[str],
     ignored: Collection[str],
-    tail: bytes,
+    constants: tuple[bytes | None, ...],
 ) -> Plan | None:
     """Make the plan of a stream; None: its records take the Python path.
 
     Args:
         schema: of the stream, as its SCHEMA message has it.
-        columns: the properties that are loaded, in the order of the row, and how each is written.
+        columns: the properties that are loaded, in the order of the row, how each is written, and the SQL type
+            (as `format_type` prints it) of the column that COPY fills.
         keys: the columns that must not be null.
         validate: whether records are checked against the schema.
         lineage: whether the columns of `lineage.PER_ROW` follow.
         sequence: whether, without lineage, a column with the sequence follows.
         bookmark: the stream's bookmark properties.
         ignored: properties beyond the schema of which the user has been told that they are not loaded.
-        tail: text that ends each row, from its tab on; may be empty.
+        constants: the contents of the fields that end each row, as `binary.constant` makes them.
 
     """
-    if any(kind not in WRITTEN for _, kind in columns) or (lineage and len(bookmark) > 1):
+    if any(kind not in WRITTEN.get(sql, ()) for _, kind, sql in columns):
+        return None
+    names = [name for name, _, _ in columns]
+    # What the record says of its deletion goes to the column of the lineage.
+    if lineage and (len(bookmark) > 1 or DELETED_AT in names):
         return None
     try:
         record = _value(schema) if validate else ANYTHING
     except (_UnsureError, RecursionError):
         return None
-    names = [name for name, _ in columns]
     others = {name: value for name, value in record.properties.items() if name not in names}
     # Like the ignored ones they are no surprise, whether or not the schema has them.
     known = set() if record.closed else ({*ignored, *SDK_NAMES} - set(names) - set(others))
@@ -142,17 +166,22 @@ def compile_plan(
         return None
     return Plan(
         columns=tuple(
-            PlanColumn(name, kind, _or_none(record.properties.get(name, ANYTHING)), name in keys)
-            for name, kind in columns
+            PlanColumn(name, kind, sql, _loaded(record.properties.get(name, ANYTHING), kind), name in keys)
+            for name, kind, sql in columns
         ),
         lineage=lineage,
         sequence=sequence and not lineage,
         cursor=bookmark[0] if lineage and bookmark else None,
         required=record.required,
         ignored=frozenset(known),
-        tail=tail,
+        constants=constants,
         others=others,
     )
+
+
+def _loaded(value: Value, kind: Kind) -> Value | None:
+    # An integer may go to a column that takes fractions too.
+    return _or_none(replace(value, types=value.types & _WHOLE) if kind == "integer" else value)
 
 
 def _or_none(value: Value) -> Value | None:

@@ -1,4 +1,4 @@
-"""The native scanner: from RECORD lines straight to COPY rows, without a Python object per record.
+"""The native scanner: from RECORD lines straight to rows of COPY BINARY, without a Python object per record.
 
 It is a small C library (native/) without Python's API, so one build fits every Python and calls leave other threads
 alone. Where it was not built, everything takes the Python path.
@@ -9,15 +9,17 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
-from array import array
+from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
-from target_postgres.lineage import DELETED_AT
+from target_postgres.binary import field
+from target_postgres.lineage import DELETED_AT, PER_ROW
 from target_postgres.plans import ANYTHING, Value
+from target_postgres.types import TIMESTAMPTZ
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from target_postgres.plans import Plan
 
@@ -25,22 +27,27 @@ LIBRARY = "_target_postgres_scan"
 """Where the import system finds it, though it is no module: hatch_build.py puts it beside the package."""
 
 _OFF = "TARGET_POSTGRES_PURE_PYTHON"
-_INTERFACE = 1
+_INTERFACE = 2
 _NONE = -1
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _TYPES = {"null": 1, "boolean": 2, "integer": 4, "number": 8, "string": 16, "object": 32, "array": 64}
-_ANY_KIND = 0
-_KINDS = {
-    "integer": 1,
-    "number": 2,
-    "text": 3,
-    "other": 3,
-    "boolean": 4,
-    "date": 5,
-    "timestamp": 6,
-    "time": 7,
-    "uuid": 8,
-    "jsonb": 9,
+_NO_COLUMN = 0
+_COLUMN_TYPES = {
+    "smallint": 1,
+    "integer": 2,
+    "bigint": 3,
+    "numeric": 4,
+    "real": 5,
+    "double precision": 6,
+    "text": 7,
+    "character varying": 7,
+    "boolean": 8,
+    "date": 9,
+    "timestamp with time zone": 10,
+    "time without time zone": 11,
+    "uuid": 12,
+    "json": 13,
+    "jsonb": 14,
 }
 
 
@@ -62,7 +69,7 @@ class _Member(ctypes.Structure):
         ("name", ctypes.c_char_p),
         ("length", ctypes.c_size_t),
         ("value", ctypes.c_int32),
-        ("kind", ctypes.c_uint8),
+        ("type", ctypes.c_uint8),
         ("key", ctypes.c_uint8),
         ("required", ctypes.c_uint8),
     )
@@ -77,6 +84,7 @@ class _Plan(ctypes.Structure):
         ("member_count", ctypes.c_size_t),
         ("tail_length", ctypes.c_size_t),
         ("columns", ctypes.c_uint32),
+        ("fields", ctypes.c_uint32),
         ("cursor", ctypes.c_int32),
         ("deleted", ctypes.c_int32),
         ("lineage", ctypes.c_uint8),
@@ -99,6 +107,7 @@ class _Chunk(ctypes.Structure):
         ("lines", ctypes.c_void_p),
         ("length", ctypes.c_size_t),
         ("rows", ctypes.c_size_t),
+        ("taken", ctypes.c_uint64),
         ("number", ctypes.c_int32),
     )
 
@@ -136,22 +145,38 @@ def available() -> bool:
     return os.environ.get(_OFF, "") in {"", "0"} and _installed() is not None
 
 
-class Chunk:
-    """Rows of one stream, as COPY's text format has them."""
+class LineNumbers(Sequence[int]):
+    """The line of the input that each row of a chunk comes from; worked out when asked for."""
 
-    __slots__ = ("_first_line", "_lines", "data", "rows", "stream")
+    __slots__ = ("_first", "_offsets")
 
-    def __init__(self, stream: str, data: bytes, rows: int, lines: bytes, first_line: int) -> None:
-        self.stream = stream
-        self.data = data
-        self.rows = rows
-        self._lines = lines
-        self._first_line = first_line
+    def __init__(self, first: int, offsets: memoryview) -> None:
+        self._first = first
+        self._offsets = offsets
 
-    @property
-    def line_numbers(self) -> Sequence[int]:
-        """The line of the input that each row comes from."""
-        return array("Q", (self._first_line + line for line in memoryview(self._lines).cast("I")))
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+    @overload
+    def __getitem__(self, place: slice) -> LineNumbers: ...
+    def __getitem__(self, place: int | slice) -> int | LineNumbers:
+        if isinstance(place, slice):
+            return LineNumbers(self._first, self._offsets[place])
+        return self._first + int(self._offsets[place])
+
+
+class Chunk(NamedTuple):
+    """Rows of one stream."""
+
+    stream: str
+    data: bytes
+    """The rows as COPY's binary format has them, without its header and trailer: `binary` has these."""
+    rows: int
+    size: int
+    """How many bytes of input they come from: their lines, with the ends of these."""
+    line_numbers: LineNumbers
 
 
 class Scanned(NamedTuple):
@@ -221,8 +246,8 @@ class Scanner:
                     self._streams[chunk.number],
                     ctypes.string_at(chunk.data, chunk.length),
                     chunk.rows,
-                    ctypes.string_at(chunk.lines, 4 * chunk.rows),
-                    line,
+                    chunk.taken,
+                    LineNumbers(line, memoryview(ctypes.string_at(chunk.lines, 4 * chunk.rows)).cast("I")),
                 )
             )
         return Scanned(result.stop, result.lines, result.rows, chunks)
@@ -236,7 +261,7 @@ class _Layout:
         self.members: list[_Member] = []
 
     def add(self, value: Value, columns: Sequence[tuple[str, int, bool]], others: Mapping[str, Value | None]) -> int:
-        """Add an object whose members are `columns` (name, kind, key) of `others`, then the rest of these."""
+        """Add an object whose members are `columns` (name, type, key) of `others`, then the rest of these."""
         number, first = len(self.values), len(self.members)
         laid_out = _Value(
             minimum=_LEAST if value.minimum is None else max(_LEAST, min(value.minimum, _MOST)),
@@ -248,12 +273,12 @@ class _Layout:
             closed=value.closed,
         )
         self.values.append(laid_out)
-        written = {name: (kind, key) for name, kind, key in columns}
+        written = {name: (column_type, key) for name, column_type, key in columns}
         members = {**{name: others[name] for name in written}, **others}
         for name in members:
-            kind, key = written.get(name, (_ANY_KIND, False))
+            column_type, key = written.get(name, (_NO_COLUMN, False))
             encoded = name.encode()
-            self.members.append(_Member(encoded, len(encoded), _NONE, kind, key, name in value.required))
+            self.members.append(_Member(encoded, len(encoded), _NONE, column_type, key, name in value.required))
         laid_out.count = len(members)
         for place, item in enumerate(members.values(), first):
             self.members[place].value = self._nested(item)
@@ -268,25 +293,27 @@ class _Layout:
 
 
 def _described(plan: Plan) -> _Plan:
-    columns = [(column.name, _KINDS[column.kind], column.key) for column in plan.columns]
+    columns = [(column.name, _COLUMN_TYPES[column.sql], column.key) for column in plan.columns]
     members: dict[str, Value | None] = {column.name: column.value for column in plan.columns}
     members |= plan.others
     members |= dict.fromkeys(sorted(plan.ignored - members.keys()))
     deleted = plan.lineage and DELETED_AT in members
     if deleted:
-        columns.append((DELETED_AT, _KINDS["timestamp"], False))
+        columns.append((DELETED_AT, _COLUMN_TYPES[TIMESTAMPTZ.sql], False))
     layout = _Layout()
     layout.add(Value(required=plan.required, closed=True), columns, members)
+    tail = b"".join(map(field, plan.constants))
     names = [name for name, _, _ in columns]
     names += [name for name in members if name not in names]
     return _Plan(
         values=(_Value * len(layout.values))(*layout.values),
         members=(_Member * len(layout.members))(*layout.members),
-        tail=plan.tail,
+        tail=tail,
         value_count=len(layout.values),
         member_count=len(layout.members),
-        tail_length=len(plan.tail),
+        tail_length=len(tail),
         columns=len(plan.columns),
+        fields=len(plan.columns) + (len(PER_ROW) if plan.lineage else plan.sequence) + len(plan.constants),
         cursor=names.index(plan.cursor) if plan.cursor in names else _NONE,
         deleted=names.index(DELETED_AT) if deleted else _NONE,
         lineage=plan.lineage,

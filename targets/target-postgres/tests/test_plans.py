@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from target_postgres.lineage import SDK_NAMES
+from target_postgres.lineage import DELETED_AT, SDK_NAMES
 from target_postgres.plans import ANYTHING, TYPES, Value, compile_plan
 
 
-def compiled(definition, kind="jsonb", **changes):
+def compiled(definition, kind="jsonb", sql="jsonb", **changes):
     """The plan of a stream with one property."""
     schema = {"type": "object", "properties": {"v": definition}, **changes.pop("schema", {})}
     options = {"keys": (), "validate": True, "lineage": False, "sequence": False, "bookmark": (), "ignored": ()}
-    return compile_plan(schema, [("v", kind)], **{**options, "tail": b"", **changes})
+    return compile_plan(schema, [("v", kind, sql)], **{**options, "constants": (), **changes})
 
 
 def types(*names):
@@ -97,7 +97,44 @@ def test_deeper_than_python_recurses():
 
 @pytest.mark.parametrize("kind", ["base64", "base16"])
 def test_kinds_that_are_not_written(kind):
-    assert compiled({"type": "string"}, kind) is None
+    assert compiled({"type": "string"}, kind, "bytea") is None
+
+
+SQL_TYPES = {
+    "integer": ["smallint", "integer", "bigint", "numeric", "real", "double precision"],
+    "number": ["numeric", "real", "double precision"],
+    "text": ["text", "character varying"],
+    "boolean": ["boolean"],
+    "date": ["date"],
+    "timestamp": ["timestamp with time zone"],
+    "time": ["time without time zone"],
+    "uuid": ["uuid"],
+    "jsonb": ["json", "jsonb"],
+}
+OTHERS = ["numeric(10,2)", "character varying(5)", "character(1)", "timestamp without time zone", "interval", "inet"]
+OTHERS += ["time with time zone", "time(3) without time zone", "timestamp(0) with time zone", "bytea", "text[]", "oid"]
+
+
+@pytest.mark.parametrize("kind", [*SQL_TYPES, "other", "timetz", "base64"])
+def test_columns_that_are_written(kind):
+    written = SQL_TYPES.get(kind, [])
+    for sql in {name for names in SQL_TYPES.values() for name in names} | {*OTHERS}:
+        assert (compiled({}, kind, sql) is not None) == (sql in written), sql
+
+
+def test_integers_stay_integers_in_wider_columns():
+    whole = types("integer", "null")
+    assert compiled({}, "integer", "numeric").columns[0].value == whole
+    assert compiled({"type": ["number", "string"]}, "integer", "numeric").columns[0].value == types("integer")
+    assert compiled({}, "number", "numeric").columns[0].value is None
+
+
+def test_the_mark_of_deletion_is_no_column_beside_the_lineage():
+    schema = {"properties": {DELETED_AT: {}}}
+    columns = [(DELETED_AT, "text", "text")]
+    options = {"keys": (), "validate": True, "sequence": False, "bookmark": (), "ignored": (), "constants": ()}
+    assert compile_plan(schema, columns, lineage=True, **options) is None
+    assert compile_plan(schema, columns, lineage=False, **options) is not None
 
 
 def test_bookmarks():

@@ -7,23 +7,22 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from decoding import decoded, fields_of, read
 
 from singer_kit.errors import DataError
 from target_postgres.encoding import NULL, encoder
-from target_postgres.lineage import DELETED_AT
+from target_postgres.lineage import DELETED_AT, PER_ROW
 from target_postgres.validation import Validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from target_postgres.plans import Plan
-    from target_postgres.types import Kind
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _TIMESTAMP = encoder("timestamp", sanitize=False)
 _INTEGER = encoder("integer", sanitize=False)
 _CURSOR = encoder("text", sanitize=True)
-LINEAGE_KINDS: tuple[Kind, ...] = ("timestamp", "timestamp", "integer", "integer", "text")
 
 
 class PlainPath:
@@ -34,8 +33,11 @@ class PlainPath:
         self._plan = plan
         self._encoders = [(column.name, encoder(column.kind, sanitize=False)) for column in plan.columns]
 
-    def row(self, line: bytes, sequence: int) -> str:
-        """Raise DataError, ValueError or RecursionError for a line that is no record or that is refused."""
+    def row(self, line: bytes, sequence: int) -> list[str]:
+        """The row's fields as COPY's text format has them, without the plan's constants.
+
+        Raise DataError, ValueError or RecursionError for a line that is no record or that is refused.
+        """
         message = _read(line)
         record = message["record"] if isinstance(message, dict) and message.get("type") == "RECORD" else None
         if not isinstance(record, dict) or message.get("stream") != "s":
@@ -54,7 +56,7 @@ class PlainPath:
             fields.append(_or_null(_CURSOR, cursor))
         elif self._plan.sequence:
             fields.append(str(sequence))
-        return "\t".join(fields) + self._plan.tail.decode()
+        return fields
 
 
 def _or_null(encode: Callable[[Any], str], value: Any) -> str:
@@ -68,32 +70,21 @@ def _read(line: bytes) -> Any:
         return json.loads(line.decode("utf-8-sig"), parse_float=Decimal, parse_constant=Decimal)
 
 
-def difference(plan: Plan, native: str, plain: str) -> str | None:
+def types_of(plan: Plan) -> list[str]:
+    """Of a row's fields, those of the plan's constants aside."""
+    types = [column.sql for column in plan.columns]
+    if plan.lineage:
+        return types + [found.sql for _, found in PER_ROW]
+    return types + ["bigint"] * plan.sequence
+
+
+def difference(plan: Plan, native: bytes, plain: list[str]) -> str | None:
     """Say where two rows would be stored differently; None: nowhere."""
-    if native == plain:
-        return None
-    kinds: list[Kind] = [column.kind for column in plan.columns]
-    kinds += LINEAGE_KINDS if plan.lineage else ["integer"] * plan.sequence
-    fields, wanted = native.split("\t"), plain.split("\t")
-    if len(fields) != len(wanted):
-        return f"{len(fields)} fields, not {len(wanted)}"
-    for number, (field, other) in enumerate(zip(fields, wanted, strict=True)):
-        kind = kinds[number] if number < len(kinds) else "text"
-        if field != other and (NULL in {field, other} or not _same(kind, field, other)):
-            return f"field {number} ({kind}): {field!r}, not {other!r}"
+    types, fields = types_of(plan), fields_of(native)
+    count = len(fields) - len(plan.constants)
+    if tuple(fields[count:]) != plan.constants or not count == len(types) == len(plain):
+        return f"{fields}, not {plain} and {plan.constants}"
+    for number, (sql, field, text) in enumerate(zip(types, fields[:count], plain, strict=True)):
+        if decoded(sql, field) != read(sql, text):
+            return f"field {number} ({sql}): {field!r}, not {text!r}"
     return None
-
-
-def _same(kind: Kind, field: str, other: str) -> bool:
-    if kind == "number":  # 1e5 and 1E+5: the same digits, the same scale
-        return Decimal(field).as_tuple() == Decimal(other).as_tuple()
-    return kind == "jsonb" and _parsed(field) == _parsed(other)
-
-
-def _parsed(field: str) -> Any:
-    assert not any(character in field for character in "\t\r\n")
-    return json.loads(field.replace("\\\\", "\\"), parse_float=_digits, parse_int=_digits)
-
-
-def _digits(text: str) -> Any:
-    return Decimal(text).as_tuple()

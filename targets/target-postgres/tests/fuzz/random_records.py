@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from corpus import NAMES, NUMBERS, NUMERIC, ODD_NAMES, REFUSED_TEXTS, SCRAPS, TEXTS, TIMES, USUAL, UUIDS
 from plain_path import PlainPath
 
+from target_postgres.binary import constant
 from target_postgres.lineage import DELETED_AT
 from target_postgres.plans import Plan, compile_plan
 from target_postgres.types import column_type
@@ -17,13 +19,20 @@ if TYPE_CHECKING:
     from random import Random
 
 
+CONSTANTS = (constant(datetime(2024, 1, 1, tzinfo=timezone.utc)), constant(-7), constant("bätch"), constant(None))
+ASKED_TYPES = {
+    "integer": ["smallint", "integer", "bigint", "numeric"],
+    "number": ["real", "double precision", "numeric"],
+    "string": ["varchar", "text"],
+    "object": ["json", "jsonb"],
+}
+
+
 @dataclass(frozen=True)
 class Stream:
     schema: dict[str, Any]
     plan: Plan
     plain: PlainPath
-    types: tuple[str, ...]
-    """Of the plan's columns, in Postgres."""
 
 
 def random_stream(random: Random) -> Stream | None:
@@ -42,18 +51,18 @@ def random_stream(random: Random) -> Stream | None:
     cursors = names if random.random() < 0.1 else simple
     plan = compile_plan(
         schema,
-        [(name, found.kind) for name, found in zip(loaded, types, strict=True)],
+        [(name, found.kind, found.staged) for name, found in zip(loaded, types, strict=True)],
         keys=[name for name in loaded if random.random() < 0.05],
         validate=validate,
         lineage=lineage,
         sequence=random.random() < 0.5,
         bookmark=[random.choice(cursors)] if cursors and random.random() < 0.7 else [],
         ignored=[name for name in names if name not in loaded],
-        tail=random.choice([b"", b"\t2024-01-01\tbatch"]),
+        constants=random.choice([(), CONSTANTS]),
     )
     if plan is None:
         return None
-    return Stream(schema, plan, PlainPath(schema, plan, validate=validate), tuple(found.sql for found in types))
+    return Stream(schema, plan, PlainPath(schema, plan, validate=validate))
 
 
 def _property(random: Random, depth: int) -> Any:
@@ -61,6 +70,7 @@ def _property(random: Random, depth: int) -> Any:
     if depth and random.random() < 0.3:
         return _container(random, depth - 1, null)
     types = random.sample(["integer", "number", "string", "boolean"], 2)
+    asked = random.choice([*ASKED_TYPES])
     formats = ["date-time", "date-time", "date", "time", "uuid", "uuid", "singer.decimal"]
     return random.choice(
         [
@@ -70,6 +80,7 @@ def _property(random: Random, depth: int) -> Any:
             {"type": [*null, "boolean"]},
             {"type": ["string", *null], "format": random.choice(formats)},
             {"type": ["string", *null], "format": random.choice(formats)},
+            {"type": [asked, *null], "x-sql-datatype": random.choice(ASKED_TYPES[asked])},
             {"type": random.choice(["integer", "string"])},
             {"type": [*types, *null]},
             {"anyOf": [{"type": name} for name in [*types, *null]]},

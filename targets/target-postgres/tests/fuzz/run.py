@@ -22,6 +22,7 @@ from random import Random
 import random_records
 from plain_path import difference
 
+from target_postgres.binary import rows_of
 from target_postgres.scanner import Scanner, load
 
 _SOURCE = Path(__file__).parents[2] / "native" / "scan.c"
@@ -99,8 +100,9 @@ def _compare(scanner: Scanner, stream: random_records.Stream, lines: list[bytes]
         scanned = scanner.scan(block, offset, line=number, sequence=number, rows=1 << 30)  # type: ignore[arg-type]
         assert scanned.stop == offset + sum(map(len, lines[number : number + scanned.lines]))
         for chunk in scanned.chunks:
-            rows = chunk.data.decode().split("\n")[:-1]
-            assert len(rows) == chunk.rows == scanned.rows
+            rows = list(rows_of(chunk.data))
+            assert len(rows) == chunk.rows == scanned.rows == len(chunk.line_numbers)
+            assert chunk.size == sum(len(lines[line_number]) for line_number in chunk.line_numbers)
             for row, (place, line_number) in zip(rows, enumerate(chunk.line_numbers), strict=True):
                 _must_be_equal(stream, lines[line_number], number + place, row, seed)
         taken += scanned.rows
@@ -109,7 +111,7 @@ def _compare(scanner: Scanner, stream: random_records.Stream, lines: list[bytes]
     return taken
 
 
-def _must_be_equal(stream: random_records.Stream, line: bytes, sequence: int, row: str, seed: int) -> None:
+def _must_be_equal(stream: random_records.Stream, line: bytes, sequence: int, row: bytes, seed: int) -> None:
     try:
         reason = difference(stream.plan, row, stream.plain.row(line, sequence))
     except Exception as error:  # noqa: BLE001 - whatever the plain path refuses a line with
