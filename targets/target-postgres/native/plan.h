@@ -42,6 +42,7 @@ typedef struct {
     uint32_t fields;  /* of a row, those in the tail too */
     int32_t cursor, deleted; /* members of the record, or NONE */
     uint8_t lineage, sequence;
+    uint8_t stamps;   /* so many of the tail's fields, from the first on, are the time at which the record was read */
 } plan_description;
 
 typedef struct value value;
@@ -101,6 +102,7 @@ typedef struct {
     uint32_t fields;
     const member *cursor, *deleted;
     bool lineage, sequence;
+    uint8_t stamps;
     int32_t number; /* of the caller */
     output output;
 } plan;
@@ -258,6 +260,7 @@ static plan *plan_new(const char *stream, size_t stream_length, int32_t number, 
     }
     made->stream_length = stream_length;
     made->tail_length = from->tail_length;
+    made->stamps = from->stamps;
     made->columns = from->columns;
     made->fields = from->fields;
     made->cursor = from->cursor == NONE ? NULL : &made->members[from->cursor];

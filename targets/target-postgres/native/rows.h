@@ -130,7 +130,7 @@ static bool reserve(output *o, size_t more)
 /* What of a RECORD message goes into its row besides the record. */
 typedef struct {
     slot extracted, version;
-    uint64_t sequence;
+    uint64_t sequence, read_at;
     size_t length; /* of the line, with its end */
     uint32_t line;
 } message;
@@ -181,7 +181,10 @@ static bool write_row(reader *r, plan *to, const message *of)
     } else if (to->sequence) {
         out = write_bigint(out, of->sequence);
     }
+    byte *tail = out;
     out = write_bytes(out, to->tail, to->tail_length);
+    for (size_t i = 0; i < to->stamps; i++)
+        tail = write_bigint(tail, of->read_at);
     to->output.length = (size_t)(out - to->output.data);
     to->output.taken += of->length;
     to->output.lines[to->output.rows++] = of->line;

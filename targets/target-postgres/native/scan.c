@@ -174,7 +174,7 @@ static void forget_rows(scanner *s)
  * used. */
 EXPORT uint32_t scan_interface(void)
 {
-    return 2;
+    return 3;
 }
 
 EXPORT scanner *scan_new(void)
@@ -227,7 +227,7 @@ EXPORT bool scan_set(scanner *s, const char *stream, size_t length, int32_t numb
 /* Take lines of block[start:length] until one has to be left to others, or there are enough rows. The rows stay with the
  * scanner until the next call of any function but scan_get. */
 EXPORT void scan_run(scanner *s, const byte *block, size_t length, size_t start, uint64_t sequence, uint64_t rows,
-                     scan_result *result)
+                     uint64_t read_at, scan_result *result)
 {
     forget_rows(s);
     *result = (scan_result){.stop = start};
@@ -239,7 +239,8 @@ EXPORT void scan_run(scanner *s, const byte *block, size_t length, size_t start,
         const byte *after = skip_blanks(p);
         if (*after == '{') {
             plan *to;
-            message message = {.sequence = sequence + result->rows, .line = (uint32_t)result->lines};
+            message message = {
+                .sequence = sequence + result->rows, .read_at = read_at, .line = (uint32_t)result->lines};
             after = read_message(s, &r, after, &to, &message);
             if (!after)
                 break;

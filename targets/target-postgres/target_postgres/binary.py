@@ -15,8 +15,15 @@ HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 """After the last row."""
 
-_EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
+"""From which Postgres counts."""
+
 _INT16, _INT32, _INT64 = struct.Struct(">h"), struct.Struct(">i"), struct.Struct(">q")
+
+
+def microseconds(moment: datetime) -> int:
+    """A timestamp as Postgres keeps it."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def constant(value: datetime | int | str | None) -> bytes | None:
@@ -27,7 +34,7 @@ def constant(value: datetime | int | str | None) -> bytes | None:
 
     """
     if isinstance(value, datetime):
-        return _INT64.pack((value - _EPOCH) // timedelta(microseconds=1))
+        return _INT64.pack(microseconds(value))
     if isinstance(value, int):
         return _INT64.pack(value)
     return None if value is None else value.encode()

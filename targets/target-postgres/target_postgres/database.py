@@ -67,7 +67,7 @@ class Database:
             raise from_postgres(error, doing) from error
 
     def copy(self, statement: str, data: Iterable[bytes]) -> None:
-        """Send lines in COPY's text format.
+        """Send rows as the statement wants them.
 
         Raises:
             psycopg.Error: the caller knows which record stands behind a line, and says so.

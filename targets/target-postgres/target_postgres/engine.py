@@ -23,7 +23,7 @@ from target_postgres.lineage import Origin
 from target_postgres.loader import Limits, Loader
 from target_postgres.quarantine import Quarantine
 from target_postgres.reading import Reader
-from target_postgres.rows import Block, LazyLines, Part
+from target_postgres.rows import Block, Part
 from target_postgres.scanner import Scanner, available
 from target_postgres.sink import Sink
 from target_postgres.streams import Streams, unmapped
@@ -239,16 +239,15 @@ class Engine:
         for stream, plan in self._streams.take_new_plans():
             self._scanner.set(stream, plan)
         scanned = self._scanner.scan(
-            block, start, line=line, sequence=self._sequence + 1, rows=self._loader.room
-        )  # fmt: skip
+            block, start, line=line, sequence=self._sequence + 1, rows=self._loader.room, read_at=self.reader.read_at
+        )
         self._sequence += scanned.rows
         self._completeness.records(chunk.stream for chunk in scanned.chunks)
         kept = Block(block[start : scanned.stop], line) if self._quarantine is not None and scanned.rows else None
-        read, written = scanned.stop - start, sum(len(chunk.data) for chunk in scanned.chunks)
         for chunk in scanned.chunks:
             sink = self._sink_of(chunk.stream)
-            sink.extend(Part(chunk.data, LazyLines(chunk.rows, partial(getattr, chunk, "line_numbers")), kept))
-            sink.meter.count(chunk.rows, read * len(chunk.data) // written)
+            sink.extend(Part(chunk.data, chunk.line_numbers, kept, binary=True))
+            sink.meter.count(chunk.rows, chunk.size)
             self.counts["RECORD"] += chunk.rows
             self._loader.added(sink, chunk.rows, len(chunk.data))
         return scanned.stop, scanned.lines

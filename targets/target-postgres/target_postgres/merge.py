@@ -71,10 +71,11 @@ class Merge:
     def drop_stage(self) -> str:
         return f"DROP TABLE {self.stage}"
 
-    def copy(self, *, straight: bool) -> str:
+    def copy(self, *, straight: bool, binary: bool) -> str:
         """COPY into the stage, or straight into the table."""
         names = [column.name for column in self.table.columns] + [self.row_column] * self.has_own_row_column
-        return f"COPY {self.table.name.quoted if straight else self.stage} ({', '.join(map(quote, names))}) FROM STDIN"
+        where = self.table.name.quoted if straight else self.stage
+        return f"COPY {where} ({', '.join(map(quote, names))}) FROM STDIN" + (" (FORMAT binary)" if binary else "")
 
     def load(self, *, distinct: bool) -> list[str]:
         """Bring the staged rows in.

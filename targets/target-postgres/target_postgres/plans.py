@@ -114,6 +114,8 @@ class Plan:
     """The contents of the fields at the end of each row, as `binary.constant` makes them."""
     others: Mapping[str, Value] = field(default_factory=dict)
     """What is checked but is no column."""
+    stamps: int = 0
+    """So many of the constants, from the first on, are timestamps that become the time of reading."""
 
 
 class _UnsureError(Exception):
@@ -131,6 +133,7 @@ def compile_plan(
     bookmark: Sequence[str],
     ignored: Collection[str],
     constants: tuple[bytes | None, ...],
+    stamps: int = 0,
 ) -> Plan | None:
     """Make the plan of a stream; None: its records take the Python path.
 
@@ -145,6 +148,7 @@ def compile_plan(
         bookmark: the stream's bookmark properties.
         ignored: properties beyond the schema of which the user has been told that they are not loaded.
         constants: the contents of the fields that end each row, as `binary.constant` makes them.
+        stamps: so many of them, from the first on, are timestamps that become the time of reading.
 
     """
     if any(kind not in WRITTEN.get(sql, ()) for _, kind, sql in columns):
@@ -176,6 +180,7 @@ def compile_plan(
         ignored=frozenset(known),
         constants=constants,
         others=others,
+        stamps=stamps,
     )
 
 

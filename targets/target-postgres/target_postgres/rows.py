@@ -1,26 +1,15 @@
-"""Rows that wait to be loaded: ready lines of COPY's text format, and the input line that each came from."""
+"""Rows that wait to be loaded, ready for COPY, and the input line that each came from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from target_postgres.binary import rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-
-class LazyLines:
-    """Line numbers that are worked out only if somebody asks, which is when a row was refused."""
-
-    def __init__(self, count: int, make: Callable[[], Sequence[int]]) -> None:
-        self._count = count
-        self._make = make
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._make()[index]
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class Block:
@@ -42,14 +31,19 @@ class Part:
     """Some rows in a row.
 
     Attributes:
-        data: the rows, each with its line break; there is no other line break in them.
+        data: the rows: lines of COPY's text format, or what `binary` says.
         lines: the number of each row's input line.
         source: where those lines can still be read; None unless rows that are refused are to be kept.
+        binary: the rows are in COPY's binary format.
     """
 
     data: bytes
-    lines: Sequence[int] | LazyLines
+    lines: Sequence[int]
     source: Block | None = None
+    binary: bool = False
+
+    def rows(self) -> list[bytes]:
+        return list(rows_of(self.data)) if self.binary else self.data.splitlines(keepends=True)
 
 
 @dataclass(frozen=True)
@@ -64,6 +58,12 @@ class Batch:
     def of(cls, row: bytes, line: int) -> Batch:
         """A single row."""
         return cls([Part(row, (line,))], 1, len(row))
+
+    def stretches(self) -> Iterator[tuple[bool, Batch]]:
+        """The batch cut where its rows change between text and binary; whether each piece is binary."""
+        for binary, parts in groupby(self.parts, key=lambda part: part.binary):
+            some = list(parts)
+            yield binary, Batch(some, sum(len(part.lines) for part in some), sum(len(part.data) for part in some))
 
     def data(self) -> Iterable[bytes]:
         return (part.data for part in self.parts)
@@ -98,8 +98,7 @@ class Batch:
         for part in self.parts:
             low, high = max(begin - first, 0), min(end - first, len(part.lines))
             if low < high:
-                rows = part.data.splitlines(keepends=True)
-                parts.append(Part(b"".join(rows[low:high]), part.lines[low:high], part.source))
+                parts.append(replace(part, data=b"".join(part.rows()[low:high]), lines=part.lines[low:high]))
             first += len(part.lines)
         return Batch(parts, end - begin, sum(len(part.data) for part in parts))
 

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, overload
 
-from target_postgres.binary import field
+from target_postgres.binary import EPOCH, field, microseconds
 from target_postgres.lineage import DELETED_AT, PER_ROW
 from target_postgres.plans import ANYTHING, Value
 from target_postgres.types import TIMESTAMPTZ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from target_postgres.plans import Plan
 
@@ -27,7 +28,7 @@ LIBRARY = "_target_postgres_scan"
 """Where the import system finds it, though it is no module: hatch_build.py puts it beside the package."""
 
 _OFF = "TARGET_POSTGRES_PURE_PYTHON"
-_INTERFACE = 2
+_INTERFACE = 3
 _NONE = -1
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _TYPES = {"null": 1, "boolean": 2, "integer": 4, "number": 8, "string": 16, "object": 32, "array": 64}
@@ -89,6 +90,7 @@ class _Plan(ctypes.Structure):
         ("deleted", ctypes.c_int32),
         ("lineage", ctypes.c_uint8),
         ("sequence", ctypes.c_uint8),
+        ("stamps", ctypes.c_uint8),
     )
 
 
@@ -127,7 +129,7 @@ def load(path: str) -> ctypes.CDLL | None:
     library.scan_free.restype = None
     library.scan_set.argtypes = (pointer, ctypes.c_char_p, size, ctypes.c_int32, ctypes.POINTER(_Plan))
     library.scan_set.restype = ctypes.c_bool
-    library.scan_run.argtypes = (pointer, pointer, size, size, counter, counter, ctypes.POINTER(_Result))
+    library.scan_run.argtypes = (pointer, pointer, size, size, counter, counter, counter, ctypes.POINTER(_Result))
     library.scan_run.restype = None
     library.scan_get.argtypes = (pointer, size, ctypes.POINTER(_Chunk))
     library.scan_get.restype = None
@@ -225,7 +227,9 @@ class Scanner:
         described = None if plan is None else ctypes.byref(_described(plan))
         self._library.scan_set(self._handle, name, len(name), number, described)
 
-    def scan(self, block: bytes, start: int, *, line: int, sequence: int, rows: int) -> Scanned:
+    def scan(
+        self, block: bytes, start: int, *, line: int, sequence: int, rows: int, read_at: datetime = EPOCH
+    ) -> Scanned:
         """Take complete lines from `start` on, until one has to be left to the Python path.
 
         Args:
@@ -234,10 +238,13 @@ class Scanner:
             line: that line's number.
             sequence: of the first row; each row's is one more than the last one's.
             rows: how many to take at most.
+            read_at: when the block was read, for plans with `stamps`.
 
         """
         result, chunk = _Result(), _Chunk()
-        self._library.scan_run(self._handle, block, len(block), start, sequence, rows, ctypes.byref(result))
+        self._library.scan_run(
+            self._handle, block, len(block), start, sequence, rows, microseconds(read_at), ctypes.byref(result)
+        )
         chunks = []
         for number in range(result.chunks):
             self._library.scan_get(self._handle, number, ctypes.byref(chunk))
@@ -318,4 +325,5 @@ def _described(plan: Plan) -> _Plan:
         deleted=names.index(DELETED_AT) if deleted else _NONE,
         lineage=plan.lineage,
         sequence=plan.sequence,
+        stamps=plan.stamps,
     )

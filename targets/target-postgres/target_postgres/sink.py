@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from singer_kit.errors import ConfigurationError, DataError
 from target_postgres import lineage, naming
+from target_postgres.binary import EPOCH, constant
 from target_postgres.encoding import encoder
 from target_postgres.errors import MissingKeyError, from_postgres
 from target_postgres.lattice import bounded
@@ -25,6 +25,7 @@ from target_postgres.tables import prepare, widen, widened_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from target_postgres.database import Database
     from target_postgres.layout import StreamSchema
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from target_postgres.types import ColumnType
 
 _ROW_COLUMN = "_load_row"
-_SMALL = frozenset({"smallint", "integer", "real"})
 
 _logger = logging.getLogger("target-postgres")
 
@@ -145,18 +145,24 @@ class Sink:
     @property
     def plan(self) -> Plan | None:
         """How the native scanner reads the stream's records; None where it cannot."""
-        if any(column.type.guarded or column.type.sql in _SMALL for column in self._columns.values()):
+        if any(column.type.guarded for column in self._columns.values()):
             return None
+        stamps = 0
+        constants: tuple[bytes | None, ...] = ()
+        if self._options.metadata:
+            values = self._origin.values(EPOCH)
+            stamps, constants = values.count(EPOCH), tuple(constant(value) for value in values)
         return compile_plan(
             dict(self.source.schema),
-            [(name, column.type.kind) for name, column in self._columns.items()],
+            [(name, column.type.kind, column.type.staged) for name, column in self._columns.items()],
             keys=self.source.keys,
             validate=self._validate,
             lineage=self._options.metadata,
             sequence=self.keyed,
             bookmark=self.source.bookmark,
             ignored=(self._known | self._ignored) - self._columns.keys(),
-            tail=self._row_tail(datetime.now(tz=timezone.utc)).encode(),
+            constants=constants,
+            stamps=stamps,
         )
 
     # Records

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import psycopg
 
 from singer_kit.errors import DataError
+from target_postgres.binary import HEADER, TRAILER
 from target_postgres.errors import RefusedError, copy_position, from_postgres
 
 if TYPE_CHECKING:
@@ -143,12 +145,16 @@ class TableLoader:
         self._database.run(statement, doing=self._doing)
 
     def _copy(self, batch: Batch, *, straight: bool) -> None:
-        try:
-            self._database.copy(self._merge.copy(straight=straight), batch.data())
-        except psycopg.Error as error:
-            raise self._copy_error(error, batch) from error
+        before = 0
+        for binary, stretch in batch.stretches():
+            data = chain((HEADER,), stretch.data(), (TRAILER,)) if binary else stretch.data()
+            try:
+                self._database.copy(self._merge.copy(straight=straight, binary=binary), data)
+            except psycopg.Error as error:
+                raise self._copy_error(error, stretch, before) from error
+            before += stretch.rows
 
-    def _copy_error(self, error: psycopg.Error, batch: Batch) -> Exception:
+    def _copy_error(self, error: psycopg.Error, batch: Batch, before: int) -> Exception:
         row, column = copy_position(error)
         about_a_row = isinstance(error, (psycopg.DataError, psycopg.IntegrityError))
         if not about_a_row or row is None or not 0 < row <= batch.rows:
@@ -157,7 +163,7 @@ class TableLoader:
             return from_postgres(error, f"{self._doing}, line {batch.line(row - 1)}")
         at = f", property {self._properties.get(column, column)!r}" if column else ""
         reason = (error.diag.message_primary or "refused by Postgres")[:300]
-        return RefusedError(f"Stream {self._stream!r}, line {batch.line(row - 1)}{at}: {reason}.", row - 1)
+        return RefusedError(f"Stream {self._stream!r}, line {batch.line(row - 1)}{at}: {reason}.", before + row - 1)
 
     @property
     def _doing(self) -> str:
