@@ -16,7 +16,9 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +87,8 @@ class Bench:
 
     def run(self) -> Report:
         say(f"writing {self.rows:,} rows")
-        self.editions = [records.write(self.folder, self.rows, edition) for edition in (0, 1)]
+        with ProcessPoolExecutor(2) as pool:
+            self.editions = list(pool.map(partial(records.write, self.folder, self.rows), (0, 1)))
         self.schema_only = self.messages(0, 0)
         self.make_references()
         self.start_up()

@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from singer_kit.errors import ConfigurationError
+from singer_kit.errors import ConfigurationError, DataError
 from target_postgres.errors import StaleTokenError, from_postgres
 from target_postgres.naming import quote
 
 if TYPE_CHECKING:
+    from singer_kit.errors import PluginError
     from target_postgres.database import Database
 
+_WRONG_TABLE = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.DatatypeMismatch,
+    psycopg.errors.InvalidColumnReference,  # no unique index on id
+)
 _NAME = re.compile(r'(?:(\w+|"(?:[^"]|"")+")\.)?(\w+|"(?:[^"]|"")+")')
 
 
@@ -31,7 +39,7 @@ class Bookmarks:
         token: who holds a higher one may write; None does without.
 
     Raises:
-        ConfigurationError: the name cannot be read.
+        ConfigurationError: the name cannot be read, or the id cannot be stored.
     """
 
     def __init__(self, database: Database, table: str, id_: str, token: int | None) -> None:
@@ -39,12 +47,15 @@ class Bookmarks:
         self._id = id_
         self._token = token
         self._doing = f"Storing the STATE {id_!r} in {table}"
-        if not (match := _NAME.fullmatch(table)):
+        if "\0" in id_:
+            raise ConfigurationError(f"Setting state_id is {id_!r}. Next: take the character NUL out of it.")
+        if "\0" in table or not (match := _NAME.fullmatch(table)):
             raise ConfigurationError(
                 f"Setting state_table is {table!r}. Next: write table or schema.table, with double quotes around a "
                 "part that holds other characters than letters, digits and underscores."
             )
-        self._table = ".".join(part if part.startswith('"') else quote(part.lower()) for part in match.groups() if part)
+        parts = [part if part.startswith('"') else quote(part.lower()) for part in match.groups() if part]
+        self._table = ".".join(parts)
 
     def claim(self) -> None:
         """Make the token the newest, before anything is written.
@@ -62,11 +73,14 @@ class Bookmarks:
 
         Raises:
             StaleTokenError: somebody holds a newer token; the transaction must not be committed.
+            ConfigurationError: the table is missing, or is not as it must be.
+            DataError: jsonb cannot hold the STATE.
         """
-        text = None if state is None else state.decode("utf-8", "surrogatepass")
+        text = None if state is None else state.decode()
+        table = self._table.replace("%", "%%")  # psycopg reads the statement, for its parameters
         try:
             cursor = self._database.connection.execute(
-                f"INSERT INTO {self._table} AS b (id, state, fencing_token) "
+                f"INSERT INTO {table} AS b (id, state, fencing_token) "
                 "VALUES (%(id)s, coalesce(%(state)s::jsonb, '{}'), coalesce(%(token)s::bigint, 0)) "
                 "ON CONFLICT (id) DO UPDATE SET state = coalesce(%(state)s::jsonb, b.state), "
                 "fencing_token = coalesce(%(token)s::bigint, b.fencing_token) "
@@ -75,9 +89,23 @@ class Bookmarks:
                 {"id": self._id, "state": text, "token": self._token},
             )
         except psycopg.Error as error:
-            raise from_postgres(error, self._doing) from error
+            raise self._explained(error) from error
         if cursor.rowcount == 0:
             raise StaleTokenError(
                 f"{self._doing}: a newer run has taken over (fencing token {self._token} is no longer the highest). "
-                "Nothing was written since its start. Next: none; let the newer run finish."
+                "This one writes nothing any more. Next: none; let the newer run finish."
             )
+
+    def _explained(self, error: psycopg.Error) -> PluginError:
+        reason = (error.diag.message_primary or str(error)).strip()
+        if isinstance(error, _WRONG_TABLE):
+            return ConfigurationError(
+                f"{self._doing}: {reason}. Next: CREATE TABLE {self._table} (id text PRIMARY KEY, state jsonb, "
+                "fencing_token bigint); or set state_table to one that has these columns."
+            )
+        if isinstance(error, psycopg.DataError):
+            return DataError(
+                f"{self._doing}: {reason}. It is stored as jsonb, which has neither NUL nor NaN nor halves of "
+                "surrogate pairs. Next: have the tap leave them out, or keep STATEs from stdout without state_table."
+            )
+        return from_postgres(error, self._doing)

@@ -8,13 +8,13 @@ import sys
 import time
 import uuid
 from collections import Counter
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
-from singer_kit.errors import ConfigurationError, DataError
+from singer_kit.errors import DataError
 from target_postgres import settings
 from target_postgres.bookmarks import Bookmarks
+from target_postgres.completeness import Completeness
 from target_postgres.connection import Connector
 from target_postgres.database import Database
 from target_postgres.errors import RecordBeforeSchemaError
@@ -26,12 +26,14 @@ from target_postgres.reading import Reader
 from target_postgres.rows import Block, LazyLines, Part
 from target_postgres.scanner import Scanner, available
 from target_postgres.sink import Sink
+from target_postgres.streams import Streams, unmapped
 from target_postgres.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from target_postgres.naming import TableName
+    from target_postgres.streams import Mapper, Record
     from target_postgres.tables import Column
     from target_postgres.types import ColumnType
 
@@ -39,38 +41,6 @@ _REPORT_SECONDS = 2.0
 _ROWS, _BYTES = 50_000, 12 * 1024 * 1024
 
 _logger = logging.getLogger("target-postgres")
-
-Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """A stream that a stream map makes of another.
-
-    Attributes:
-        transform: makes a record of the new stream, or None to leave it out; it may change what it is given.
-            None where records go as they are.
-    """
-
-    schema: StreamSchema
-    transform: Callable[[Record], Record | None] | None
-
-
-class Mapper(Protocol):
-    """Stream maps."""
-
-    def __call__(self, source: StreamSchema) -> Sequence[Mapped]: ...
-
-
-def unmapped(source: StreamSchema) -> Sequence[Mapped]:
-    """Every stream goes as it is."""
-    return [Mapped(source, None)]
-
-
-@dataclass(frozen=True)
-class _Route:
-    sink: Sink
-    transform: Callable[[Record], Record | None] | None
 
 
 class Engine:
@@ -127,19 +97,9 @@ class Engine:
         self._scanner = Scanner() if available() else None
         if self._scanner is not None:
             self.reader.scan = self._scan
-        self._stale_plans: set[str] = set()
         self._schemas: dict[str, Record] = {}
-        self._routes: dict[str, list[_Route]] = {}
-        self._sinks: dict[str, Sink] = {}
-        self._retired: list[Sink] = []
-        self._tables: dict[TableName, str] = {}
-        self._fed_by: dict[str, str] = {}
-        self._versions: dict[str, int] = {}
-        # Streams with records so far; those whose version was announced behind their last record.
-        self._started: set[str] = set()
-        self._proven: set[str] = set()
-        self._has_state = False
-        self._stages = 0
+        self._streams = Streams(self._open_sink)
+        self._completeness = Completeness(vouched=options.input_end_is_success)
         # Microseconds, then one more for each record: no run brings a million records a second,
         # so the next one starts higher than this one ends.
         self._sequence = time.time_ns() // 1000
@@ -173,13 +133,7 @@ class Engine:
         """The clean end of the input: everything is committed, deletes included, and the last STATE acknowledged."""
         try:
             if self._tail_may_come_again():
-                dropped = self._loader.drop_uncovered()
-                _logger.warning(
-                    "The input ended %d rows after its last STATE. They are not loaded: the tap sends them again when "
-                    "it goes on from there, and a table without keys would hold them twice. If the tap had finished, "
-                    "say so with end_of_input=finished.",
-                    dropped,
-                )
+                self._drop_tail()
             self._loader.finish(self._conclude)
         except BaseException:
             self._abort()
@@ -193,7 +147,7 @@ class Engine:
 
     @property
     def stream_count(self) -> int:
-        return len(self._routes)
+        return len(self._streams)
 
     def interrupt(self, signal_number: int) -> None:
         """Handle a signal."""
@@ -209,7 +163,8 @@ class Engine:
     def _abort(self) -> None:
         """Commit what the last STATE covers; what failed here stays hidden behind what ended the run."""
         try:
-            self._loader.abort()
+            if not self.reader.impatient:
+                self._loader.abort()
         except Exception as error:  # noqa: BLE001
             _logger.warning("Rows that the last STATE covers could not be committed: %s", error)
         finally:
@@ -223,25 +178,36 @@ class Engine:
     def _tail_may_come_again(self) -> bool:
         """Whether rows after the last STATE must stay out.
 
-        A tap that was killed ends its input like one that has finished. Where the bookmark is kept with the rows,
-        the next run would bring those rows again, which only keys make up for.
+        Where the bookmark is kept with the rows, the next run brings those rows again, which only keys make up for.
         """
-        if self.options.input_end_is_success or self._bookmarks is None or not self._has_state:
+        if self._completeness.vouched or self._bookmarks is None or not self._completeness.has_state:
             return False
         return any(not sink.keyed for sink in self._loader.uncovered_sinks)
+
+    def _drop_tail(self) -> None:
+        streams = sorted(sink.table_name.quoted for sink in self._loader.uncovered_sinks)
+        self._loader.drop_uncovered()
+        self._completeness.versions.clear()  # what they would remove the rest for has not come
+        _logger.warning(
+            "The input went on after its last STATE. Those rows, for %s, are not loaded: the tap sends them again when "
+            "it goes on from there, and a table without keys would hold them twice. If the tap had finished, say so "
+            "with end_of_input=finished.",
+            ", ".join(streams),
+        )
 
     def _conclude(self) -> None:
         """What waits for the end of the input: whole tables replaced, rows of earlier versions removed."""
         replaced: set[TableName] = set()
-        for sink in [*self._retired, *self._sinks.values()]:
+        for sink in self._streams.all_sinks:
             if sink.overwrite:
                 self._refuse_a_part(sink)
                 sink.replace(first=sink.table_name not in replaced)
                 replaced.add(sink.table_name)
-        for stream, version in self._versions.items():
-            if stream not in self._routes:
+        for stream, version in self._completeness.versions.items():
+            routes = self._streams.routes(stream)
+            if routes is None:
                 _logger.warning("Stream '%s': ACTIVATE_VERSION without a SCHEMA is ignored", stream)
-            elif not self.options.input_end_is_success and stream not in self._proven:
+            elif not self._completeness.is_whole(stream):
                 _logger.warning(
                     "Stream '%s': version %d was announced before its records and not behind them, so the end of the "
                     "input does not prove that they are all: rows of earlier versions stay. If the tap had finished, "
@@ -250,13 +216,13 @@ class Engine:
                     version,
                 )
             else:
-                for route in self._routes[stream]:
+                for route in routes:
                     if not route.sink.overwrite:
                         route.sink.activate(version)
 
     def _refuse_a_part(self, sink: Sink) -> None:
         """A whole table is not replaced by the beginning of a stream."""
-        if self.options.input_end_is_success or not self._has_state:
+        if self._completeness.vouched or not self._completeness.has_state:
             return
         if sink in self._loader.uncovered_sinks:
             raise DataError(
@@ -270,26 +236,28 @@ class Engine:
     def _scan(self, block: bytes, start: int, line: int) -> tuple[int, int]:
         """Take the records that the scanner surely understands; where it stopped, and how many lines that was."""
         assert self._scanner is not None  # noqa: S101
-        for stream in self._stale_plans:
-            routes = self._routes[stream]
-            alone = routes[0].sink if len(routes) == 1 and routes[0].transform is None else None
-            self._scanner.set(stream, None if alone is None else alone.plan)
-        self._stale_plans.clear()
+        for stream, plan in self._streams.take_new_plans():
+            self._scanner.set(stream, plan)
         scanned = self._scanner.scan(
             block, start, line=line, sequence=self._sequence + 1, rows=self._loader.room
         )  # fmt: skip
         self._sequence += scanned.rows
-        self._started.update(chunk.stream for chunk in scanned.chunks)
+        self._completeness.records(chunk.stream for chunk in scanned.chunks)
         kept = Block(block[start : scanned.stop], line) if self._quarantine is not None and scanned.rows else None
         read, written = scanned.stop - start, sum(len(chunk.data) for chunk in scanned.chunks)
         for chunk in scanned.chunks:
-            sink = self._routes[chunk.stream][0].sink
-            self._proven.discard(chunk.stream)
+            sink = self._sink_of(chunk.stream)
             sink.extend(Part(chunk.data, LazyLines(chunk.rows, partial(getattr, chunk, "line_numbers")), kept))
             sink.meter.count(chunk.rows, read * len(chunk.data) // written)
             self.counts["RECORD"] += chunk.rows
             self._loader.added(sink, chunk.rows, len(chunk.data))
         return scanned.stop, scanned.lines
+
+    def _sink_of(self, stream: str) -> Sink:
+        """The one sink of a stream that goes as it is."""
+        routes = self._streams.routes(stream)
+        assert routes is not None  # noqa: S101 - it has a plan
+        return routes[0].sink
 
     def _process_line(self, message: Record) -> None:
         process = _MESSAGES.get(message["type"]) if isinstance(message["type"], str) else None
@@ -317,13 +285,12 @@ class Engine:
             raw: what to keep if it is bad.
             where: for messages; the current line if None.
         """
-        routes = self._routes.get(stream)
+        routes = self._streams.routes(stream)
         if routes is None:
             raise RecordBeforeSchemaError(
                 f"{self._at}: a RECORD of stream {stream!r} came before its SCHEMA. Next: this is a defect of the tap."
             )
-        self._started.add(stream)
-        self._proven.discard(stream)
+        self._completeness.records((stream,))
         for route in routes:
             mapped = record if route.transform is None else route.transform(dict(record))
             if mapped is not None:
@@ -363,14 +330,7 @@ class Engine:
         )
         self._loader.settle()
         self._loader.shape(partial(sink.widen, wanted))
-        del self._sinks[sink.stream]
-        sink.meter.report()
-        self._retired.append(sink)
-        wider = self._sink(sink.source)
-        for stream, routes in self._routes.items():
-            self._routes[stream] = [replace(route, sink=wider) if route.sink is sink else route for route in routes]
-        self._renew_plan(wider)
-        return wider
+        return self._streams.reopen(sink)
 
     def _process_schema(self, message: Record) -> None:
         stream, schema = message.get("stream"), message.get("schema")
@@ -387,54 +347,26 @@ class Engine:
         remembered = copy.deepcopy(message)  # stream maps may change what they are given
         mapped = self._mapper(StreamSchema(stream, schema, tuple(keys or ()), marks))
         self._loader.checkpoint()
-        if stream in self._routes:
+        if stream in self._streams:
             self._loader.settle()
-        self._routes[stream] = [_Route(self._sink(one.schema), one.transform) for one in mapped]
-        self._fed_by.update((one.schema.stream, stream) for one in mapped)
+        self._streams.declare(stream, mapped)
         self._schemas[stream] = remembered
-        self._proven.discard(stream)
-        self._stale_plans.add(stream)
 
-    def _sink(self, source: StreamSchema) -> Sink:
-        old = self._sinks.get(source.stream)
-        if old is not None:
-            if old.source == source:
-                return old
-            old.meter.report()
-            self._retired.append(old)
-        self._stages += 1
+    def _open_sink(self, source: StreamSchema, number: int) -> Sink:
         sink = Sink(
             source, self.options, self._database,
             Origin(self.options.source, source.stream, self.options.batch_id, self.started_at),
-            validate=self._validate, stage=f"load_{self._stages}", quarantine=self._quarantine,
-            on_new_plan=self._renew_plan,
+            validate=self._validate, stage=f"load_{number}", quarantine=self._quarantine,
+            on_new_plan=self._streams.renew_plan,
         )  # fmt: skip
-        self._claim(sink.table_name, source.stream)
+        self._streams.claim(sink.table_name, source.stream)
         self._loader.shape(sink.setup)
-        self._sinks[source.stream] = sink
         return sink
-
-    def _renew_plan(self, sink: Sink) -> None:
-        if (stream := self._fed_by.get(sink.stream)) is not None:
-            self._stale_plans.add(stream)
-
-    def _claim(self, table: TableName, stream: str) -> None:
-        """Reserve a table for a stream.
-
-        Raises:
-            ConfigurationError: another stream of the run goes there.
-        """
-        other = self._tables.setdefault(table, stream)
-        if other != stream:
-            raise ConfigurationError(
-                f"Streams {other!r} and {stream!r} would share table {table.quoted}. Next: set table_name to a "
-                "pattern with {full_stream}, or rename one with stream_maps and __alias__."
-            )
 
     def _process_state(self, message: Record) -> None:
         if "value" not in message:
             raise DataError(f"{self._at} is a STATE without a value.")
-        self._has_state = True
+        self._completeness.has_state = True
         self._loader.state(self.reader.state_text())
         self._tick()
 
@@ -445,10 +377,8 @@ class Engine:
         if not self._activate_version:
             _logger.warning("Stream '%s': ACTIVATE_VERSION is ignored, for activate_version is false", stream)
             return
-        # Nothing is removed before the end of the input, and nothing at all if records follow that may not be all.
-        if stream in self._started or self._versions.get(stream) == version:
-            self._proven.add(stream)
-        self._versions[stream] = version
+        # Nothing is removed before the end of the input.
+        self._completeness.announced(stream, version)
 
     def _process_batch(self, message: Record) -> None:
         if self._load_files is None:
@@ -469,7 +399,7 @@ class Engine:
             self._report()
 
     def _report(self) -> None:
-        for sink in self._sinks.values():
+        for sink in self._streams.sinks:
             sink.meter.report()
 
 

@@ -156,17 +156,21 @@ class Loader:
         Args:
             work: the statements, which may be done again from the start.
 
+        Raises:
+            StaleTokenError: a newer run has taken over; nothing was shaped.
+
         """
         self._worker.wait()
-        if self._uncommitted:
-            work()
-            return
+        commit = not self._uncommitted
 
-        def work_and_commit() -> None:
+        def do() -> None:
+            if self._bookmarks is not None:
+                self._bookmarks.store(None)
             work()
-            self._database.commit()
+            if commit:
+                self._database.commit()
 
-        self._database.transact(work_and_commit, repeatable=True)
+        self._database.transact(do, repeatable=commit)
 
     def finish(self, last: Callable[[], None]) -> None:
         """The input has come to a clean end: load the rest, do what waits for the end, acknowledge.

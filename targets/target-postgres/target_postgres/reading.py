@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 1 << 20
 _IDLE_SECONDS = 0.5
+_IMPATIENT = 2  # signals
 _F_SETPIPE_SZ = 1031  # Linux; `fcntl` names it only from Python 3.10 on
 
 _logger = logging.getLogger("target-postgres")
@@ -64,7 +65,8 @@ class Reader:
         self.read_at = datetime.now(tz=timezone.utc)
         self._unknown: set[str] = set()
         self._signal: int | None = None
-        self._waiting = False
+        self._signals = 0
+        self._wake_up: int | None = None
 
     def run(self, source: IO[Any] | None) -> None:
         """Read to the end of the input.
@@ -72,10 +74,13 @@ class Reader:
         Args:
             source: messages, a line each, as text or bytes; None reads stdin.
         """
-        blocks = self._stdin() if source is None else self._chunks(source)
-        for block in _whole_lines(blocks):
+        source = sys.stdin if source is None else source
+        descriptor = _descriptor(source)
+        chunks = self._chunks(source) if descriptor is None else self._arrivals(descriptor)
+        for block in _whole_lines(chunks):
             self._take(block)
             self._tick()
+            self.check_interrupted()
 
     def _take(self, block: bytes) -> None:
         at = 0
@@ -99,42 +104,50 @@ class Reader:
 
     # Input
 
-    def _stdin(self) -> Iterator[bytes]:
-        """What has come so far, as soon as something has: the file descriptor stays the interpreter's."""
-        descriptor = sys.stdin.fileno()
+    def _arrivals(self, descriptor: int) -> Iterator[bytes]:
+        """What has come so far, as soon as something has."""
         _widen_pipe(descriptor)
-        while True:
-            while not self._is_ready(descriptor):
-                self._tick()
-            if not (data := os.read(descriptor, _BLOCK_BYTES)):
-                return
-            yield data
-
-    def _is_ready(self, descriptor: int) -> bool:
-        # In this order a signal is seen here, or its handler sees that the target waits.
-        self._waiting = True
-        self.check_interrupted()
-        ready = bool(select.select([descriptor], [], [], _IDLE_SECONDS)[0])
-        self._waiting = False
-        return ready
+        woken, self._wake_up = os.pipe()
+        try:
+            while True:
+                self.check_interrupted()
+                ready, _, _ = select.select([descriptor, woken], [], [], _IDLE_SECONDS)
+                self.check_interrupted()
+                if not ready:
+                    self._tick()
+                elif data := os.read(descriptor, _BLOCK_BYTES):
+                    yield data
+                else:
+                    return
+        finally:
+            wake_up, self._wake_up = self._wake_up, None
+            os.close(woken)
+            os.close(wake_up)
 
     def _chunks(self, source: IO[Any]) -> Iterator[bytes]:
-        source = getattr(source, "buffer", source)
-        read = getattr(source, "read1", source.read)
-        while data := read(_BLOCK_BYTES):
-            yield data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
+        """From what is no file."""
+        while data := source.read(_BLOCK_BYTES):
             self.check_interrupted()
+            yield data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
 
     # Signals
 
     def interrupt(self, signal_number: int) -> None:
-        """Handle a signal: at once while waiting for input, otherwise after the message in hand.
+        """Handle a signal: the next message is not read any more, and waiting for one ends.
 
-        A second signal does not wait: what is in hand may be stuck behind a lock.
+        A second signal does not wait: what is in hand may be stuck behind a lock. (Only that one raises. Python runs
+        handlers within handlers: one that raises undoes another that has not begun.)
         """
-        again, self._signal = self._signal is not None, signal_number
-        if self._waiting or again:
+        self._signal, self._signals = signal_number, self._signals + 1
+        if self._wake_up is not None:
+            os.write(self._wake_up, b"!")
+        if self._signals == _IMPATIENT:
             raise TerminatedError(signal_number)
+
+    @property
+    def impatient(self) -> bool:
+        """Whether a second signal has come: it may have been raised on the way out, where nobody waited."""
+        return self._signals >= _IMPATIENT
 
     def check_interrupted(self) -> None:
         if self._signal is not None:
@@ -195,6 +208,13 @@ class Reader:
             _logger.warning(
                 "Line %d: messages of type %s are not known and are ignored", self.line_number, shorten(kind)
             )
+
+
+def _descriptor(source: IO[Any]) -> int | None:
+    try:
+        return source.fileno()
+    except (AttributeError, OSError):
+        return None
 
 
 def _whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -22,9 +22,10 @@ from singer_kit.cli import CleanErrors
 from singer_kit.errors import ConfigurationError
 from target_postgres import settings
 from target_postgres.batches import load_files
-from target_postgres.engine import Engine, Mapped
+from target_postgres.engine import Engine
 from target_postgres.errors import MissingKeyError, RecordBeforeSchemaError
 from target_postgres.layout import StreamSchema
+from target_postgres.streams import Mapped
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -7,11 +7,26 @@ one being filled.
 
 from __future__ import annotations
 
+import signal
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+
+@contextmanager
+def _no_signals() -> Iterator[None]:
+    """Threads that start here get none: one that reaches them does not wake up the main thread, which handles them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Worker:
@@ -36,7 +51,8 @@ class Worker:
         if self._thread is None:
             # A daemon: a statement that hangs does not keep the process.
             self._thread = threading.Thread(target=self._run, name="loading", daemon=True)
-            self._thread.start()
+            with _no_signals():
+                self._thread.start()
         self.wait()
         with self._changed:
             self._step = step
