@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from singer_kit.errors import DataError, PluginError
+from singer_kit.errors import ConnectionFailedError, DataError, PluginError
 from singer_kit.retry import UnavailableError, retried
 from target_postgres.connection import is_transient
 from target_postgres.errors import from_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
+    from typing import Any, NoReturn
 
     from psycopg import Connection
     from psycopg.rows import TupleRow
@@ -86,8 +86,11 @@ class Database:
         try:
             yield
         except BaseException:
-            with suppress(PluginError):  # the session may be lost, which the block's own error says
+            # Going back leaves the savepoint there, where one of the same name around it would find it. The session may
+            # be lost, which the block's own error says.
+            with suppress(PluginError):
                 self.run(f"ROLLBACK TO {_SAVEPOINT}", doing="Going back to a savepoint")
+                self.run(f"RELEASE {_SAVEPOINT}", doing="Releasing a savepoint")
             raise
         self.run(f"RELEASE {_SAVEPOINT}", doing="Releasing a savepoint")
 
@@ -95,6 +98,11 @@ class Database:
         """End the transaction.
 
         Where the connection is lost on the way, the server is asked whether it has committed.
+
+        Raises:
+            DataError: a statement before has failed.
+            ConnectionFailedError: nothing is committed, or nobody tells whether it is; its cause is a psycopg error
+                in the first case only.
         """
         connection = self.connection
         if connection.info.transaction_status == TransactionStatus.INERROR:
@@ -124,16 +132,24 @@ class Database:
         Args:
             work: statements, and a commit behind them.
             repeatable: whether the transaction holds nothing else, so that a new one may take its place.
+
+        Raises:
+            PluginError: it failed for good, or for as long as the patience lasts.
         """
 
         def attempt() -> None:
             try:
                 work()
+            except psycopg.Error as error:
+                give_up_or_repeat(from_postgres(error, "Loading"), error)
             except PluginError as error:
-                if repeatable and isinstance(error.__cause__, psycopg.Error) and is_transient(error.__cause__):
-                    self._forget_transaction()
-                    raise UnavailableError(str(error)) from error
-                raise
+                give_up_or_repeat(error, error.__cause__)
+
+        def give_up_or_repeat(error: PluginError, cause: BaseException | None) -> NoReturn:
+            if repeatable and isinstance(cause, psycopg.Error) and is_transient(cause):
+                self._forget_transaction()
+                raise UnavailableError(str(error)) from cause
+            raise error from cause
 
         retried(attempt, seconds=self._patience)
 
@@ -161,15 +177,32 @@ class Database:
             self._connection = None
 
     def _has_committed(self, number: str) -> bool:
-        """Ask a new session what became of a transaction whose COMMIT got no answer."""
-        self._forget_transaction()
+        """Ask a new session what became of a transaction whose COMMIT got no answer.
+
+        Raises:
+            ConnectionFailedError: nobody tells in time.
+        """
         give_up_at = time.monotonic() + self._patience
+        reason = "its session has not ended yet"
         while True:
-            found = self.connection.execute(b"SELECT pg_xact_status(%s::text::xid8)", (number,)).fetchone()
-            self.connection.rollback()
-            status = found[0] if found else None
-            if status != "in progress" or time.monotonic() > give_up_at:
-                return bool(status == "committed")
+            self._forget_transaction()
+            try:
+                found = self.connection.execute(b"SELECT pg_xact_status(%s::text::xid8)", (number,)).fetchone()
+            except psycopg.Error as error:
+                reason = str(from_postgres(error, "Asking"))
+            except PluginError as error:
+                reason = str(error)
+            else:
+                status = found[0] if found else None
+                if status in {"committed", "aborted"}:
+                    self._forget_transaction()
+                    return bool(status == "committed")
+            if time.monotonic() > give_up_at:
+                raise ConnectionFailedError(
+                    "The connection was lost while committing, and it is not known whether the server has committed: "
+                    f"{reason} Next: run again. With state_table nothing comes twice; without, rows after the last "
+                    "STATE on stdout may, in tables without keys."
+                )
             time.sleep(_PAUSE)  # the old session has not noticed yet that its client is gone
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from singer_kit.errors import DataError
+from singer_kit.errors import ConfigurationError, DataError
 from target_postgres.encoding import encoder
 from target_postgres.errors import from_postgres
 from target_postgres.naming import TableName, identifier, quote
@@ -49,7 +49,12 @@ class Quarantine:
         self.keyed = False
         self.fresh = Rows()
         self.covered = Rows()
-        self.count = 0
+        self._seen: set[int] = set()
+
+    @property
+    def count(self) -> int:
+        """How many records came here in this run."""
+        return len(self._seen)
 
     def setup(self) -> None:
         """Create the table if it is missing."""
@@ -75,11 +80,17 @@ class Quarantine:
         names = ", ".join(quote(name) for name in _COLUMNS if name != "quarantined_at")
         try:
             self._database.copy(f"COPY {self.table_name.quoted} ({names}) FROM STDIN", batch.data())
+        except (psycopg.errors.UndefinedColumn, psycopg.errors.WrongObjectType) as error:
+            raise ConfigurationError(
+                f"{self.table_name.quoted} is no table of bad records: {error.diag.message_primary}. Next: set "
+                "bad_records_table to another name."
+            ) from error
         except psycopg.Error as error:
             raise from_postgres(error, f"Writing bad records to {self.table_name.quoted}") from error
 
     def _row(self, stream: str, table: TableName, line: int, reason: DataError, record: bytes) -> bytes:
-        self.count += 1
+        # By what it is: a transaction that is done again refuses the same records again.
+        self._seen.add(hash((stream, line, record)))
         if self.count > self._limit:
             raise DataError(
                 f"{reason} This is bad record {self.count}, more than max_bad_records ({self._limit}) allows. "
