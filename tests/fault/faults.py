@@ -95,10 +95,12 @@ def _terminate(process: Popen[bytes]) -> bool:
 
 def _restart(run: Run, server: Server, chance: random.Random) -> bool:
     alive = run.target.poll() is None
-    server.kill()
-    run.release()
-    time.sleep(chance.choice([0, 0.5]))
-    server.start()
+    with server.busy():
+        server.kill()
+        run.release()
+        time.sleep(chance.choice([0, 0.5]))
+        server.start()
+        run.wait_for_target(1)
     return alive
 
 

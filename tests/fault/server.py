@@ -8,13 +8,18 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 
 from ipai.local import LocalPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DISK_MB = 96
 # Tests kill processes, never the machine: durability would only cost time.
@@ -51,6 +56,31 @@ class Server:
 
     def start(self) -> None:
         self._server.start()
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """Have a neighbour write all the time, as on any server that others use: numbers of transactions are taken.
+
+        Those that a crash takes back are given again, and then belong to somebody else.
+        """
+        over = threading.Event()
+
+        def write() -> None:
+            while not over.is_set():
+                with (
+                    contextlib.suppress(psycopg.Error),  # the server is away; try again at once
+                    psycopg.connect(self._server.url("postgres"), autocommit=True) as connection,
+                ):
+                    while not over.wait(0.001):
+                        connection.execute("select pg_current_xact_id()")
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def fill_disk(self, spare: int) -> None:
         """Leave so many bytes on the small disk, or less if others write to it meanwhile."""

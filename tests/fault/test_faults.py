@@ -22,8 +22,9 @@ def server() -> Iterator[Server]:
     server.close()
 
 
-@pytest.mark.parametrize("seed", range(1000, 1015))
+# All faults with bookmarks in the table, and the first ones also as an orchestrator conducts them.
+@pytest.mark.parametrize("seed", range(1001, 1016))
 def test_destination_equals_source(server: Server, seed: int) -> None:
-    plan = make_plan(seed, ("plain",), most=1)
+    plan = make_plan(seed, most=1)
     result = conduct(plan, server)
     assert not result.problems, f"{plan}\n" + "\n".join(result.problems)
