@@ -27,6 +27,7 @@ class Completeness:
         self._announced_behind: set[str] = set()
 
     def records(self, streams: Iterable[str]) -> None:
+        streams = set(streams)
         self._started.update(streams)
         self._announced_behind.difference_update(streams)
 

@@ -101,7 +101,7 @@ class Loader:
 
     @property
     def uncovered_sinks(self) -> set[Loadable]:
-        """Who has taken rows since the last STATE."""
+        """Who has taken rows since the last STATE, also if these were dropped since."""
         return self._uncovered
 
     def added(self, sink: Loadable, rows: int, size: int) -> None:
@@ -189,7 +189,6 @@ class Loader:
         for sink in self._fresh:
             sink.fresh.clear()
         self._fresh.clear()
-        self._uncovered.clear()
         self._fresh_rows = self._fresh_bytes = 0
         if self._uncommitted:
             self._worker.wait()
@@ -237,14 +236,15 @@ class Loader:
 
     def _hand_over(self, *, commit: bool, acknowledge: bool, last: Callable[[], None] | None = None) -> None:
         """Give the covered rows to the worker."""
+        # Before the rows leave: if this is cut short, rows that are nowhere must not be acknowledged.
+        state = None
+        if acknowledge:
+            state, self._state = self._state, None
         # One order of tables in every target, so that two that share tables do not wait for each other in a ring.
         sinks = sorted(self._covered, key=lambda one: one.table_name)
         batches = [(sink, sink.take()) for sink in sinks]
         self._covered.clear()
         self._covered_rows = self._covered_bytes = 0
-        state = None
-        if acknowledge:
-            state, self._state = self._state, None
         work = partial(self._load, batches, commit=commit, state=state, last=last)
         repeatable = not (self._uncommitted or self._overwrite)
         self._worker.submit(partial(self._database.transact, work, repeatable=repeatable))
