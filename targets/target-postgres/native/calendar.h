@@ -41,8 +41,8 @@ static bool read_date(const byte *text, size_t length, int64_t *days)
     return true;
 }
 
-/* hh:mm:ss with a fraction or not; returns how many bytes that are, 0: it is none. Digits that Postgres would round away
- * are left over, and nothing that may follow a time starts with a digit. */
+/* hh:mm:ss with a fraction or not; returns how many bytes that are, 0: it is none. Digits that Postgres would round are left
+ * over, and no zone starts with a digit. */
 static size_t read_time(const byte *text, size_t length, int64_t *microseconds)
 {
     if (length < 8 || !(is_pair(text) & (text[2] == ':') & is_pair(text + 3) & (text[5] == ':') & is_pair(text + 6)))
