@@ -96,6 +96,11 @@ class Bookmarks:
                 "This one writes nothing any more. Next: none; let the newer run finish."
             )
 
+    def is_of(self, transaction: int) -> bool:
+        """Whether a transaction was the last to write the row."""
+        query = f"SELECT FROM {self._table.replace('%', '%%')} WHERE id = %s AND xmin = %s::text::xid"
+        return bool(self._database.rows(query, (self._id, str(transaction))))
+
     def _explained(self, error: psycopg.Error) -> PluginError:
         reason = (error.diag.message_primary or str(error)).strip()
         if isinstance(error, _WRONG_TABLE):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _COPY_BYTES = 1 << 18
 _SAVEPOINT = "target_postgres"
+_ROW_NUMBERS = 2**32  # rows carry so much of a transaction's number
 _PAUSE = 0.2
 
 
@@ -94,10 +95,14 @@ class Database:
             raise
         self.run(f"RELEASE {_SAVEPOINT}", doing="Releasing a savepoint")
 
-    def commit(self) -> None:
+    def commit(self, *, left_traces: Callable[[int], bool]) -> None:
         """End the transaction.
 
         Where the connection is lost on the way, the server is asked whether it has committed.
+
+        Args:
+            left_traces: tells, in a new session, whether rows of the transaction of that number are there. Its number
+                alone is no proof: one that a crash has taken back is given to somebody else.
 
         Raises:
             DataError: a statement before has failed.
@@ -119,7 +124,7 @@ class Database:
             connection.commit()
         except psycopg.Error as error:
             number = found[0] if found else None
-            if number is None or not is_transient(error) or not self._has_committed(number):
+            if number is None or not is_transient(error) or not self._has_committed(number, left_traces):
                 raise from_postgres(error, doing) from error
 
     def rollback(self) -> None:
@@ -176,7 +181,7 @@ class Database:
         if self._connection.closed:
             self._connection = None
 
-    def _has_committed(self, number: str) -> bool:
+    def _has_committed(self, number: str, left_traces: Callable[[int], bool]) -> bool:
         """Ask a new session what became of a transaction whose COMMIT got no answer.
 
         Raises:
@@ -188,15 +193,18 @@ class Database:
             self._forget_transaction()
             try:
                 found = self.connection.execute(b"SELECT pg_xact_status(%s::text::xid8)", (number,)).fetchone()
+                status = found[0] if found else None
+                if status in {"committed", "aborted"}:
+                    committed = status == "committed" and left_traces(int(number) % _ROW_NUMBERS)
+                    self._forget_transaction()
+                    return committed
+            except psycopg.errors.InvalidParameterValue:
+                self._forget_transaction()
+                return False  # it lies in the future: a crash has taken the number back
             except psycopg.Error as error:
                 reason = str(from_postgres(error, "Asking"))
             except PluginError as error:
                 reason = str(error)
-            else:
-                status = found[0] if found else None
-                if status in {"committed", "aborted"}:
-                    self._forget_transaction()
-                    return bool(status == "committed")
             if time.monotonic() > give_up_at:
                 raise ConnectionFailedError(
                     "The connection was lost while committing, and it is not known whether the server has committed: "

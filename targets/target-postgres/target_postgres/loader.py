@@ -54,6 +54,9 @@ class Loadable(Protocol):
     def load(self, batch: Batch) -> None:
         """Bring rows into the open transaction; on the worker's thread."""
 
+    def has_rows_of(self, transaction: int) -> bool:
+        """Whether the table holds rows that a transaction has written."""
+
 
 class Loader:
     """Rows and STATEs go in; committed rows and then their STATE come out.
@@ -92,6 +95,8 @@ class Loader:
         self._covered_rows = self._covered_bytes = 0
         self._uncovered: set[Loadable] = set()
         self._uncommitted = False
+        # Whose rows in the open transaction tell whether it was committed; of the worker's thread.
+        self._marked: list[Loadable] = []
         self._committed_at = time.monotonic()
 
     @property
@@ -168,7 +173,7 @@ class Loader:
                 self._bookmarks.store(None)
             work()
             if commit:
-                self._database.commit()
+                self._database.commit(left_traces=lambda _: False)  # done twice, it does nothing more
 
         self._database.transact(do, repeatable=commit)
 
@@ -245,8 +250,8 @@ class Loader:
         batches = [(sink, sink.take()) for sink in sinks]
         self._covered.clear()
         self._covered_rows = self._covered_bytes = 0
-        work = partial(self._load, batches, commit=commit, state=state, last=last)
         repeatable = not (self._uncommitted or self._overwrite)
+        work = partial(self._load, batches, commit=commit, state=state, last=last, repeatable=repeatable)
         self._worker.submit(partial(self._database.transact, work, repeatable=repeatable))
         if commit:
             self._uncommitted = False
@@ -259,16 +264,28 @@ class Loader:
         commit: bool,
         state: bytes | None,
         last: Callable[[], None] | None,
+        repeatable: bool,
     ) -> None:
+        if repeatable:
+            self._marked.clear()
         for sink, batch in batches:
             sink.load(batch)
+            # Where it can be done again and has keys, doing it again does no harm: no need to know.
+            if batch.rows and not (repeatable and sink.keyed):
+                self._marked.append(sink)
         if last is not None:
             last()
         if not commit:
             return
         if self._bookmarks is not None:
             self._bookmarks.store(state)
-        self._database.commit()
+        self._database.commit(left_traces=self._left_traces)
+        self._marked.clear()
         if state is not None and state != self._emitted:
             self._emit(state)
             self._emitted = state
+
+    def _left_traces(self, transaction: int) -> bool:
+        if self._bookmarks is not None:
+            return self._bookmarks.is_of(transaction)
+        return any(sink.has_rows_of(transaction) for sink in self._marked)

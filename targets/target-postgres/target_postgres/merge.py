@@ -123,6 +123,10 @@ class Merge:
         """Find a staged row without a version."""
         return f"SELECT FROM {self.stage} WHERE {quote(TABLE_VERSION)} IS NULL LIMIT 1"
 
+    def rows_of(self, transaction: int) -> str:
+        """Find a row that a transaction has written; reads the whole table if there is none."""
+        return f"SELECT FROM {self.table.name.quoted} WHERE xmin = '{transaction}'::xid LIMIT 1"
+
     def is_empty(self) -> str:
         return f"SELECT NOT EXISTS (SELECT FROM {self.table.name.quoted})"
 

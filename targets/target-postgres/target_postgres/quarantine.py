@@ -88,6 +88,11 @@ class Quarantine:
         except psycopg.Error as error:
             raise from_postgres(error, f"Writing bad records to {self.table_name.quoted}") from error
 
+    def has_rows_of(self, transaction: int) -> bool:
+        """Whether the table holds rows that a transaction has written."""
+        query = f"SELECT FROM {self.table_name.quoted} WHERE xmin = '{transaction}'::xid LIMIT 1"
+        return bool(self._database.rows(query))
+
     def _row(self, stream: str, table: TableName, line: int, reason: DataError, record: bytes) -> bytes:
         # By what it is: a transaction that is done again refuses the same records again.
         self._seen.add(hash((stream, line, record)))

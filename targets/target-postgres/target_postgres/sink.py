@@ -245,6 +245,10 @@ class Sink:
             self._table.load(batch)
             self.meter.loaded(time.monotonic() - began)
 
+    def has_rows_of(self, transaction: int) -> bool:
+        """Whether the table holds rows that a transaction has written."""
+        return self._table.has_rows_of(transaction)
+
     def replace(self, *, first: bool) -> None:
         """Bring the rows of the whole run into the table; `first` deletes all rows of the table before."""
         self._table.replace(first=first)

@@ -77,6 +77,10 @@ class TableLoader:
             self._run(self._merge.delete_all())
         self._merge_stage()
 
+    def has_rows_of(self, transaction: int) -> bool:
+        """Whether the table holds rows that a transaction has written."""
+        return bool(self._database.rows(self._merge.rows_of(transaction)))
+
     def activate(self, version: int, *, hard: bool, sync_started_at: int) -> None:
         """Remove or mark the rows of earlier versions."""
         statement = self._merge.activate(
