@@ -12,7 +12,10 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from target_postgres.engine import Engine
 
 _OPTIONS = ("--config", "--input")
 # Settings that are the SDK's: what they ask for, it does.
@@ -40,14 +43,8 @@ def _short_way(arguments: list[str]) -> tuple[dict[str, Any], str | None] | None
     options = _parse(arguments)
     if options is None or not options["--config"]:
         return None
-    config: dict[str, Any] = {}
-    for path in options["--config"]:
-        try:
-            with Path(path).open("rb") as file:
-                config |= json.load(file)
-        except (OSError, ValueError, TypeError):
-            return None  # whatever is wrong, or means something else, such as ENV
-    if any(config.get(name) for name in _SDK_SETTINGS):
+    config = _read(options["--config"])
+    if config is None or any(config.get(name) for name in _SDK_SETTINGS):
         return None
     inputs = options["--input"]
     return config, inputs[-1] if inputs else None
@@ -66,13 +63,30 @@ def _parse(arguments: list[str]) -> dict[str, list[str]] | None:
     return options
 
 
+def _read(paths: list[str]) -> dict[str, Any] | None:
+    """The settings of several files, later ones first; None where the SDK has to read them, or to say what is wrong."""
+    config: dict[str, Any] = {}
+    for path in paths:
+        if path == "ENV":
+            return None
+        try:
+            with Path(path).open("rb") as file:
+                given = json.load(file)
+        except (OSError, ValueError, RecursionError):
+            return None
+        if not isinstance(given, dict):
+            return None
+        config |= given
+    return config
+
+
 def _run(config: dict[str, Any], path: str | None) -> None:
     _set_up_logging()
     from singer_kit.cli import clean_exit  # noqa: PLC0415
     from target_postgres.engine import Engine  # noqa: PLC0415 - what it needs is imported only when it runs
 
     with clean_exit(_logger):
-        engine = Engine(config)
+        engine = Engine(config, load_files=_load_files)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda received, _: engine.interrupt(received))
         source: IO[bytes] | None = None if path is None else _open(path)
@@ -85,6 +99,13 @@ def _run(config: dict[str, Any], path: str | None) -> None:
         )
 
 
+def _load_files(engine: Engine, message: dict[str, Any]) -> None:
+    """Take a BATCH in: its files are read by the SDK, which is imported with the first of them."""
+    from target_postgres.batches import load_files  # noqa: PLC0415
+
+    load_files(engine, message)
+
+
 def _open(path: str) -> IO[bytes]:
     from singer_kit.errors import ConfigurationError  # noqa: PLC0415
 
@@ -95,5 +116,9 @@ def _open(path: str) -> IO[bytes]:
 
 
 def _set_up_logging() -> None:
-    level = os.environ.get("TARGET_POSTGRES_LOGLEVEL") or os.environ.get("LOGLEVEL") or "INFO"
-    logging.basicConfig(stream=sys.stderr, level=level.upper(), format=_LOG_FORMAT, style="{")
+    asked = os.environ.get("TARGET_POSTGRES_LOGLEVEL") or os.environ.get("LOGLEVEL") or "INFO"
+    level = logging.getLevelName(asked.upper())
+    known = isinstance(level, int)
+    logging.basicConfig(stream=sys.stderr, level=level if known else "INFO", format=_LOG_FORMAT, style="{")
+    if not known:
+        _logger.warning("Log level %r is not known; INFO is used", asked)
