@@ -97,7 +97,7 @@ class Engine:
         self._scanner = Scanner() if available() else None
         if self._scanner is not None:
             self.reader.scan = self._scan
-        self._schemas: dict[str, Record] = {}
+        self._schemas: dict[str, StreamSchema] = {}
         self._streams = Streams(self._open_sink)
         self._completeness = Completeness(vouched=options.input_end_is_success)
         # Microseconds, then one more for each record: no run brings a million records a second,
@@ -332,24 +332,16 @@ class Engine:
         return self._streams.reopen(sink)
 
     def _process_schema(self, message: Record) -> None:
-        stream, schema = message.get("stream"), message.get("schema")
-        keys, bookmark = message.get("key_properties"), message.get("bookmark_properties")
-        if not isinstance(stream, str) or not isinstance(schema, dict):
-            raise DataError(f"{self._at} is a SCHEMA without a stream's name or without a schema.")
-        if not isinstance(schema.get("properties"), dict):
-            raise DataError(f"{self._at}: the SCHEMA of stream {stream!r} has no properties.")
-        if not isinstance(keys, list | None) or not all(isinstance(key, str) for key in keys or ()):
-            raise DataError(f"{self._at}: key_properties of stream {stream!r} are no list of names.")
-        if self._schemas.get(stream) == message:
+        source = StreamSchema.of(message, at=self._at)
+        if self._schemas.get(source.stream) == source:
             return
-        marks = tuple(bookmark) if isinstance(bookmark, list) else ()
-        remembered = copy.deepcopy(message)  # stream maps may change what they are given
-        mapped = self._mapper(StreamSchema(stream, schema, tuple(keys or ()), marks))
+        remembered = copy.deepcopy(source)  # stream maps may change what they are given
+        mapped = self._mapper(source)
         self._loader.checkpoint()
-        if stream in self._streams:
+        if source.stream in self._streams:
             self._loader.settle()
-        self._streams.declare(stream, mapped)
-        self._schemas[stream] = remembered
+        self._streams.declare(source.stream, mapped)
+        self._schemas[source.stream] = remembered
 
     def _open_sink(self, source: StreamSchema, number: int) -> Sink:
         sink = Sink(

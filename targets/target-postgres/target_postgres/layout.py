@@ -34,6 +34,23 @@ class StreamSchema:
     keys: tuple[str, ...]
     bookmark: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, message: Mapping[str, Any], *, at: str) -> StreamSchema:
+        """Read a SCHEMA message; `at` says where it stands.
+
+        Raises:
+            DataError: it is not as Singer wants it.
+        """
+        stream, schema = message.get("stream"), message.get("schema")
+        keys, bookmark = message.get("key_properties"), message.get("bookmark_properties")
+        if not isinstance(stream, str) or not isinstance(schema, dict):
+            raise DataError(f"{at} is a SCHEMA without a stream's name or without a schema.")
+        if not isinstance(schema.get("properties"), dict):
+            raise DataError(f"{at}: the SCHEMA of stream {stream!r} has no properties.")
+        if not isinstance(keys, list | None) or not all(isinstance(key, str) for key in keys or ()):
+            raise DataError(f"{at}: key_properties of stream {stream!r} are no list of names.")
+        return cls(stream, schema, tuple(keys or ()), tuple(bookmark) if isinstance(bookmark, list) else ())
+
     @property
     def properties(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.schema["properties"]
