@@ -37,10 +37,15 @@ class Server:
         self._disk = self.folder / "disk"
         self.has_small_disk = self._mount()
 
+    @property
+    def url(self) -> str:
+        """Of a database that the runs leave alone."""
+        return self._server.url("postgres")
+
     def database(self) -> str:
         """The URL of a fresh database, on the small disk if there is one."""
         name = f"fault_{uuid.uuid4().hex[:12]}"
-        with psycopg.connect(self._server.url("postgres"), autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f'create database "{name}"{" tablespace small" if self.has_small_disk else ""}')
         return self._server.url(name)
 
@@ -69,7 +74,7 @@ class Server:
             while not over.is_set():
                 with (
                     contextlib.suppress(psycopg.Error),  # the server is away; try again at once
-                    psycopg.connect(self._server.url("postgres"), autocommit=True) as connection,
+                    psycopg.connect(self.url, autocommit=True) as connection,
                 ):
                     while not over.wait(0.001):
                         connection.execute("select pg_current_xact_id()")
@@ -112,7 +117,7 @@ class Server:
         home = self._disk / "tables"
         home.mkdir(mode=0o700)
         os.chown(home, owner.st_uid, owner.st_gid)
-        with psycopg.connect(self._server.url("postgres"), autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f"create tablespace small location '{home}'")
         return True
 
