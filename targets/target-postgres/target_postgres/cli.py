@@ -27,6 +27,8 @@ _logger = logging.getLogger("target-postgres")
 
 def main() -> None:
     """Load messages from stdin, or from a file."""
+    # Until somebody handles it in order, Ctrl-C ends the process on the spot: an import cut in two tells nobody anything.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     found = _short_way(sys.argv[1:])
     if found is None:
         from target_postgres.target import TargetPostgres  # noqa: PLC0415 - only here, for its import takes long

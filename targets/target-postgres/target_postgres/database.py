@@ -38,22 +38,21 @@ class Database:
     Args:
         connector: opens sessions.
         patience: seconds for which a lost transaction is tried again.
-
-    Attributes:
-        session: counts the sessions: what belonged to an earlier one, such as temporary tables, is gone.
+        sleep: how to wait between attempts; may raise to give up.
     """
 
-    def __init__(self, connector: Connector, *, patience: float = 0) -> None:
+    def __init__(
+        self, connector: Connector, *, patience: float = 0, sleep: Callable[[float], object] = time.sleep
+    ) -> None:
         self._connector = connector
         self._patience = patience
+        self._sleep = sleep
         self._connection: Connection[TupleRow] | None = None
-        self.session = 0
 
     @property
     def connection(self) -> Connection[TupleRow]:
         if self._connection is None:
             self._connection = self._connector.open()
-            self.session += 1
         return self._connection
 
     def rows(self, statement: str, parameters: tuple[Any, ...] | None = None) -> list[TupleRow]:
@@ -156,7 +155,7 @@ class Database:
                 raise UnavailableError(str(error)) from cause
             raise error from cause
 
-        retried(attempt, seconds=self._patience)
+        retried(attempt, seconds=self._patience, sleep=self._sleep)
 
     def cancel(self) -> None:
         """Stop the statement that another thread waits for."""
@@ -211,7 +210,7 @@ class Database:
                     f"{reason} Next: run again. With state_table nothing comes twice; without, rows after the last "
                     "STATE on stdout may, in tables without keys."
                 )
-            time.sleep(_PAUSE)  # the old session has not noticed yet that its client is gone
+            self._sleep(_PAUSE)  # the old session has not noticed yet that its client is gone
 
 
 def _gathered(data: Iterable[bytes]) -> Iterator[bytes]:

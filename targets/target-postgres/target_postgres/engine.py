@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from target_postgres.types import ColumnType
 
 _REPORT_SECONDS = 2.0
+_LAST_SECONDS = 2.0
 _ROWS, _BYTES = 50_000, 12 * 1024 * 1024
 
 _logger = logging.getLogger("target-postgres")
@@ -67,8 +68,11 @@ class Engine:
         self.started_at = int(time.time() * 1000)
         self._validate = bool(given.get("validate_records", True))
         self._activate_version = bool(given["activate_version"])
-        self._connector = Connector(config)
-        self._database = Database(self._connector, patience=given["connection_retry_seconds"] or 0)
+        self.reader = Reader(self._process_line, self._tick)
+        sleep = self.reader.sleep
+        self._database = Database(
+            Connector(config, sleep=sleep), patience=given["connection_retry_seconds"] or 0, sleep=sleep
+        )
         self._worker = Worker()
         self._bookmarks = (
             Bookmarks(self._database, options.state_table, options.state_id, options.fencing_token)
@@ -93,7 +97,6 @@ class Engine:
         )  # fmt: skip
         self._mapper = mapper
         self._load_files = load_files
-        self.reader = Reader(self._process_line, self._tick)
         self._scanner = Scanner() if available() else None
         if self._scanner is not None:
             self.reader.scan = self._scan
@@ -157,6 +160,7 @@ class Engine:
         if self._bookmarks is not None:
             self._loader.shape(self._bookmarks.claim)
         if self._quarantine is not None:
+            self._streams.claim(self._quarantine.table_name, "(bad records)")
             self._loader.shape(self._quarantine.setup)
         _ = self._database.connection
 
@@ -171,7 +175,9 @@ class Engine:
             self._report()
             if self._worker.busy:
                 self._database.cancel()
-            self._database.close()
+            # A session is not taken from under the hands of a thread; the process's end closes it too.
+            if self._worker.wait_at_most(_LAST_SECONDS):
+                self._database.close()
 
     # What the end of the input proves
 
@@ -182,6 +188,8 @@ class Engine:
         """
         if self._completeness.vouched or self._bookmarks is None or not self._completeness.has_state:
             return False
+        if self.options.load_method == "overwrite":
+            return False  # see _refuse_a_part
         return any(not sink.keyed for sink in self._loader.uncovered_sinks)
 
     def _drop_tail(self) -> None:

@@ -188,9 +188,8 @@ class Loader:
         self._hand_over(commit=True, acknowledge=True, last=last)
         self._worker.wait()
 
-    def drop_uncovered(self) -> int:
-        """Leave out the rows after the last STATE; how many there were, as far as they are known here."""
-        rows = self._fresh_rows
+    def drop_uncovered(self) -> None:
+        """Leave out the rows after the last STATE."""
         for sink in self._fresh:
             sink.fresh.clear()
         self._fresh.clear()
@@ -199,7 +198,6 @@ class Loader:
             self._worker.wait()
             self._database.rollback()
             self._uncommitted = False
-        return rows
 
     def abort(self) -> None:
         """The run has failed: commit what the last STATE covers, forget the rest."""

@@ -55,13 +55,19 @@ class Merge:
 
     @property
     def can_copy_straight(self) -> bool:
-        """Whether COPY can fill the table itself: a timestamp without zone takes one in an assignment only."""
-        return not self.has_own_row_column and all(
-            column.type.staged == column.type.sql for column in self.table.columns
-        )
+        """Whether COPY can fill the table itself."""
+        return self._takes_every_type and not self.has_own_row_column
+
+    @property
+    def _takes_every_type(self) -> bool:
+        """A timestamp without zone takes one with a zone in an assignment only."""
+        return all(column.type.staged == column.type.sql for column in self.table.columns)
 
     def create_stage(self) -> str:
         columns = [f"{quote(column.name)} {column.type.staged}" for column in self.table.columns]
+        if self.keep and self._takes_every_type:
+            # What the table would refuse at the end is refused at once, where it is known which record it was.
+            columns = [f"LIKE {self.table.name.quoted} INCLUDING CONSTRAINTS INCLUDING DEFAULTS"]
         if self.has_own_row_column:
             columns.append(f"{quote(self.row_column)} bigint")
         # One a batch: that costs no more than TRUNCATE, and a transaction that is done again finds none left over.

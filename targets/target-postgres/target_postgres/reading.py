@@ -10,6 +10,7 @@ import logging
 import os
 import select
 import sys
+import time
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 1 << 20
 _IDLE_SECONDS = 0.5
+_NAP_SECONDS = 0.1
 _IMPATIENT = 2  # signals
 _F_SETPIPE_SZ = 1031  # Linux; `fcntl` names it only from Python 3.10 on
 
@@ -148,6 +150,13 @@ class Reader:
     def impatient(self) -> bool:
         """Whether a second signal has come: it may have been raised on the way out, where nobody waited."""
         return self._signals >= _IMPATIENT
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not on after a signal. On any thread."""
+        give_up_at = time.monotonic() + seconds
+        while (left := give_up_at - time.monotonic()) > 0:
+            self.check_interrupted()
+            time.sleep(min(left, _NAP_SECONDS))
 
     def check_interrupted(self) -> None:
         if self._signal is not None:

@@ -60,6 +60,8 @@ class TableLoader:
         Raises:
             DataError: Postgres refuses one, and there is no quarantine.
         """
+        if self._merge.keep:
+            self._make_stage()  # before any savepoint
         if self._quarantine is None:
             self._load(batch)
         else:
@@ -71,8 +73,7 @@ class TableLoader:
         Args:
             first: delete all rows of the table before.
         """
-        if not self._staged:
-            self._run(self._merge.create_stage())
+        self._make_stage()
         if first:
             self._run(self._merge.delete_all())
         self._merge_stage()
@@ -105,13 +106,16 @@ class TableLoader:
         return self._straight_if_new
 
     def _load_by_stage(self, batch: Batch) -> None:
-        if not self._staged:
-            self._run(self._merge.create_stage())
-            self._staged = self._merge.keep
+        self._make_stage()
         self._copy(batch, straight=False)
         if not self._merge.keep:
             self._merge_stage()
             self._run(self._merge.drop_stage())
+
+    def _make_stage(self) -> None:
+        if not self._staged:
+            self._run(self._merge.create_stage())
+            self._staged = self._merge.keep
 
     def _load_the_good(self, batch: Batch, quarantine: Quarantine) -> None:
         """Set the rows aside that Postgres refuses, by cutting the batch around them."""

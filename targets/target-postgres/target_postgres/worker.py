@@ -65,6 +65,11 @@ class Worker:
                 self._changed.wait()
         self.check()
 
+    def wait_at_most(self, seconds: float) -> bool:
+        """Whether nothing is under way any more."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._step is None, seconds)
+
     def check(self) -> None:
         """Raise what a step has failed with."""
         if self._failure is not None:

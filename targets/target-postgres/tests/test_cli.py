@@ -248,7 +248,6 @@ def test_a_signal_while_starting_ends_the_target(spawn, number, after):
         assert b"Traceback" not in process.stderr.read()
 
 
-@pytest.mark.xfail(strict=True, reason="Engine gives its Connector no `sleep` that a signal ends, see Reader.interrupt")
 def test_a_signal_while_nobody_answers_ends_the_target(spawn):
     process = spawn(**{**NO_ADDRESS, "connection_retry_seconds": 20})
     while b"Trying again" not in process.stderr.readline():

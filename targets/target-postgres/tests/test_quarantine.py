@@ -36,11 +36,6 @@ def load(warehouse, messages, **settings):
     return warehouse.load(messages, on_bad_record="quarantine", **settings)
 
 
-STAGE_IS_GONE = pytest.mark.xfail(
-    strict=True,
-    reason="TableLoader takes the stage for made, though going back to the savepoint has undone it",
-)
-
 # What may be wrong with a record, and words that must be in the reason.
 CASES = {
     "validation": (schema(v=INTEGER), {"v": 5}, {"v": "x"}, ["violates its SCHEMA", "integer"]),
@@ -53,9 +48,7 @@ CASES = {
 @pytest.mark.parametrize("method", [None, "append-only", "overwrite"])
 @pytest.mark.parametrize("bad_at", [[0, 4, 5, 9], list(range(10))], ids=str)
 @pytest.mark.parametrize("case", CASES)
-def test_all_others_load(warehouse, request, case, bad_at, method, keys):
-    if (case, method) == ("date", "overwrite"):
-        request.applymarker(STAGE_IS_GONE)
+def test_all_others_load(warehouse, case, bad_at, method, keys):
     shape, good, bad, reason = CASES[case]
     shape = {**shape, "key_properties": list(keys)}
     messages = [shape, *(record(id=n, **(bad if n in bad_at else good)) for n in range(10))]
@@ -253,9 +246,6 @@ def test_a_table_that_cannot_be_written_is_named(warehouse):
     warehouse.fails(messages, "_bad_records", "Next:", on_bad_record="quarantine")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the stage has no constraints: the table's own refuse rows only when it is replaced"
-)
 def test_what_the_table_refuses_when_it_is_replaced(strict):
     good = {"w": "w", "n": 1, "s": 1}
     messages = [STRICT, record(id=1, v=1, **good), record(id=2, v=11, **good), record(id=3, v=3, **good)]
@@ -264,7 +254,6 @@ def test_what_the_table_refuses_when_it_is_replaced(strict):
     assert quarantined(strict) == [(3, 2)]
 
 
-@pytest.mark.xfail(strict=True, reason="Streams.claim is not told of the quarantine's table")
 def test_a_stream_does_not_share_the_table_of_bad_records(warehouse):
     messages = [schema(stream="_bad_records"), record("_bad_records", id=1)]
     warehouse.fails(messages, "_bad_records", "Next:", on_bad_record="quarantine")
