@@ -27,7 +27,7 @@ _logger = logging.getLogger("target-postgres")
 
 def main() -> None:
     """Load messages from stdin, or from a file."""
-    # Until somebody handles it in order, Ctrl-C ends the process on the spot: an import cut in two tells nobody anything.
+    # Until somebody handles it in order, Ctrl-C ends the process on the spot: imports cut in two tell nobody anything.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     found = _short_way(sys.argv[1:])
     if found is None:
