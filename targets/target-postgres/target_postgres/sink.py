@@ -116,7 +116,7 @@ class Sink:
         self._columns = {name: columns[column] for name, column in self._layout.names.items() if column in columns}
         row_column = lineage.SEQUENCE if self._options.metadata else _free_name(_ROW_COLUMN, columns)
         merge = Merge(table, stage=self._stage, row_column=row_column, upsert=self.keyed, keep=self.overwrite)
-        [(empty,)] = self._database.rows(merge.is_empty())
+        empty = self.keyed and not self.overwrite and self._database.rows(merge.is_empty()) == [(True,)]
         self._table = TableLoader(
             self.stream, merge, self._database, self._quarantine,
             properties={column: name for name, column in self._layout.names.items()}, empty=empty,
