@@ -74,12 +74,16 @@ def run(
             stderr=errors,
             env={**_environment(), **(environment or {})},
         )
-        watch = _Watch(process.pid, begun + timeout)
-        if consume:
-            assert process.stdout is not None
-            consume(process.stdout)
-            process.stdout.close()
-        memory = watch.result()
+        try:
+            watch = _Watch(process.pid, begun + timeout)
+            if consume:
+                assert process.stdout is not None
+                consume(process.stdout)
+                process.stdout.close()
+            memory = watch.result()
+        except BaseException:
+            process.kill()
+            raise
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)

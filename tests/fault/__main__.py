@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import queue
+import signal
 import sys
 import threading
 import time
@@ -29,7 +31,7 @@ def main() -> None:
     begun = time.monotonic()
     results = Crew(modes, arguments.workers, verbose=arguments.seed is not None).work(seeds)
     report(results, seeds, time.monotonic() - begun)
-    sys.exit(any(result.problems for result in results))
+    sys.exit(len(results) < len(seeds) or any(result.problems for result in results))
 
 
 class Crew:
@@ -46,11 +48,20 @@ class Crew:
         for seed in seeds:
             self.seeds.put(seed)
         threads = [threading.Thread(target=self._worker) for _ in range(min(self.workers, len(seeds)))]
+        previous = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         return self.results
+
+    def _stop(self, _number: int, _frame: object) -> None:
+        """Finish the seeds at hand, so that no server and no mounted disk stays behind."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.seeds.get_nowait()
 
     def _worker(self) -> None:
         server = Server()

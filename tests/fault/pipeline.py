@@ -101,12 +101,12 @@ class Run:
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             self.target = subprocess.Popen(
                 [program, "--config", str(folder / "config.json")], stdin=reading, stdout=out, stderr=err,
-                cwd=folder, env=environment,
+                cwd=folder, env=environment, start_new_session=True,
             )  # fmt: skip
         with (folder / "tap.err").open("wb") as err:
             self.tap = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=self._writing, stderr=err, cwd=REPOSITORY,
-                pass_fds=(telling, going),
+                pass_fds=(telling, going), start_new_session=True,
             )  # fmt: skip
         for descriptor in (reading, telling, going):
             os.close(descriptor)
