@@ -237,7 +237,7 @@ def test_target_that_may_not_write(lake: Any, fails: Any, monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("things")
 def test_destination_that_cannot_be_reached(lake: Any, fails: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOWHERE", f"postgresql://loader:{CANARY}@127.0.0.1:1/lake")
-    lake.declare(["things"], destination={"sqlalchemy_url": "${env:NOWHERE}"})
+    lake.declare(["things"], destination={"sqlalchemy_url": "${env:NOWHERE}", "connection_retry_seconds": 1})
     for command in ("run", "check"):
         fails(command, "test_odoo", code=RUN_FAILED, says=["The target failed", "127.0.0.1:1", "Connection refused"])
 

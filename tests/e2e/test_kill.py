@@ -77,7 +77,8 @@ def victims(tmp_path: Path, plugin_path: str, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def prepared(lake: Any) -> Any:
     lake.source.execute(SOURCE)
-    lake.declare(STREAMS)
+    # Small batches: the run is to come to its end in many steps, and to be met in the middle of them.
+    lake.declare(STREAMS, destination={"batch_size_rows": 1000})
     return lake
 
 

@@ -94,14 +94,15 @@ class Database:
             raise
         self.run(f"RELEASE {_SAVEPOINT}", doing="Releasing a savepoint")
 
-    def commit(self, *, left_traces: Callable[[int], bool]) -> None:
+    def commit(self, *, left_traces: Callable[[int], bool] = lambda _: False) -> None:
         """End the transaction.
 
         Where the connection is lost on the way, the server is asked whether it has committed.
 
         Args:
             left_traces: tells, in a new session, whether rows of the transaction of that number are there. Its number
-                alone is no proof: one that a crash has taken back is given to somebody else.
+                alone is no proof: one that a crash has taken back is given to somebody else. By default nobody can
+                tell, which suits what may be done twice.
 
         Raises:
             DataError: a statement before has failed.

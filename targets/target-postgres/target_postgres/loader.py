@@ -173,7 +173,7 @@ class Loader:
                 self._bookmarks.store(None)
             work()
             if commit:
-                self._database.commit(left_traces=lambda _: False)  # done twice, it does nothing more
+                self._database.commit()
 
         self._database.transact(do, repeatable=commit)
 

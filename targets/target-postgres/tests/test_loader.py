@@ -24,7 +24,7 @@ class Session:
         self.repeatable.append(repeatable)
         work()
 
-    def commit(self):
+    def commit(self, **_):
         self.done.append("commit")
 
     def rollback(self):
