@@ -57,7 +57,11 @@ def main() -> None:
         folder.chmod(0o755)
         url = start(stack, folder)
         bench = Bench(stack, url, folder, arguments)
-        report = bench.run()
+        try:
+            bench.run()
+        except (KeyboardInterrupt, SystemExit):
+            say("stopped: what follows is of the loads so far")
+    report = bench.report
     text = report.markdown()
     print(text)
     if arguments.markdown:
@@ -87,7 +91,7 @@ class Bench:
         self.report = Report(self.machine(url), self.rows)
         self._expected: dict[tuple[int, int], tuple[int, int]] = {}
 
-    def run(self) -> Report:
+    def run(self) -> None:
         say(f"writing {self.rows:,} rows")
         with ProcessPoolExecutor(2) as pool:
             self.editions = list(pool.map(partial(records.write, self.folder, self.rows), (0, 1)))
@@ -102,7 +106,6 @@ class Bench:
             self.report.loads.append(load)
         if self.arguments.memory:
             self.memory()
-        return self.report
 
     # Cases
 
