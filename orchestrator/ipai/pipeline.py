@@ -157,7 +157,7 @@ class Pipeline:
                         self._signal_at["tap"] = time.monotonic() + 1.0
                     if event.side == "tap" and event.code != 0 and "target" not in ended:
                         self._signal_at["target"] = time.monotonic() + 0.3
-                        if self._processes["target"].poll() is not None:
+                        if _has_ended(self._processes["target"]):
                             # Nobody told it to end, so it went first and the tap followed; only its news is late.
                             ended.insert(0, "target")
                 else:
@@ -264,6 +264,16 @@ class Pipeline:
                 self._guard.kill()
                 self._guard.communicate()
             _close(held)
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Also where its thread has not heard yet: `poll` knows nothing while another thread waits for the process."""
+    if not hasattr(os, "waitid"):
+        return process.poll() is not None
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
