@@ -301,31 +301,32 @@ class Engine:
         for route in routes:
             mapped = record if route.transform is None else route.transform(dict(record))
             if mapped is not None:
+                route.sink.meter.count(1, len(raw))
                 self._add(route.sink, mapped, message, raw, where or f"line {self.reader.line_number}")
 
     def _add(self, sink: Sink, record: Record, message: Mapping[str, Any], raw: bytes, where: str) -> None:
         line = self.reader.line_number
         self._sequence += 1
-        sink.meter.count(1, len(raw))
         block = Block(raw.rstrip(b"\n"), line) if self._quarantine is not None else None
 
-        def add(to: Sink) -> None:
-            size = to.add(record, message, where, line, self._sequence, self.reader.read_at, block)
-            self._loader.added(to, 1, size)
+        def add(to: Sink) -> int:
+            return to.add(record, message, where, line, self._sequence, self.reader.read_at, block)
 
+        # Only what a sink says of the record is about the record: loading may fail for another one's sake.
         try:
-            try:
-                add(sink)
-            except DataError:
-                wanted = sink.outgrown(record) if self.options.policy(sink.stream) == "evolve" else {}
-                if not wanted:
-                    raise
-                add(self._widened(sink, wanted))
+            size = add(sink)
         except DataError as error:
+            wanted = sink.outgrown(record) if self.options.policy(sink.stream) == "evolve" else {}
+            if wanted:
+                sink = self._widened(sink, wanted)
+                self._add(sink, record, message, raw, where)
+                return
             if self._quarantine is None:
                 raise
             size = self._quarantine.add(sink.stream, sink.table_name, line, error, raw)
             self._loader.added(self._quarantine, 1, size)
+            return
+        self._loader.added(sink, 1, size)
 
     def _widened(self, sink: Sink, wanted: Mapping[Column, ColumnType]) -> Sink:
         """A sink for the same stream, with a table that takes larger values."""
