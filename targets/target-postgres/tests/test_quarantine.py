@@ -257,3 +257,12 @@ def test_what_the_table_refuses_when_it_is_replaced(strict):
 def test_a_stream_does_not_share_the_table_of_bad_records(warehouse):
     messages = [schema(stream="_bad_records"), record("_bad_records", id=1)]
     warehouse.fails(messages, "_bad_records", "Next:", on_bad_record="quarantine")
+
+
+def test_a_failure_of_loading_is_not_laid_at_a_later_records_door(warehouse):
+    shape = schema(v=DATE)
+    bad = [record(id=n, v=BAD_DATE) for n in (1, 2)]
+    messages = [shape, *bad, *(record(id=n, v="2024-01-01") for n in range(3, 60))]
+    outcome = warehouse.run(messages, on_bad_record="quarantine", batch_size_rows=1, max_bad_records=1)
+    assert "line 3" in str(outcome.error)
+    assert "max_bad_records" in str(outcome.error)
