@@ -6,7 +6,6 @@ import copy
 import logging
 import sys
 import time
-import uuid
 from collections import Counter
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from target_postgres.connection import Connector
 from target_postgres.database import Database
 from target_postgres.errors import RecordBeforeSchemaError
 from target_postgres.layout import StreamSchema
-from target_postgres.lineage import Origin
+from target_postgres.lineage import Origin, new_batch_id
 from target_postgres.loader import Limits, Loader
 from target_postgres.quarantine import Quarantine
 from target_postgres.reading import Reader
@@ -64,7 +63,7 @@ class Engine:
         load_files: Callable[[Engine, Record], None] | None = None,
     ) -> None:
         given = settings.complete(config)
-        options = self.options = settings.options(given, batch_id=str(uuid.uuid4()))
+        options = self.options = settings.options(given, batch_id=new_batch_id())
         self.started_at = int(time.time() * 1000)
         self._validate = bool(given.get("validate_records", True))
         self._activate_version = bool(given["activate_version"])

@@ -5,13 +5,11 @@ The first seven are the SDK's, the rest ours.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
 
 from target_postgres.types import BIGINT, TEXT, TIMESTAMPTZ, ColumnType
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 TABLE_VERSION = "_sdc_table_version"
 DELETED_AT = "_sdc_deleted_at"
@@ -56,3 +54,8 @@ class Origin:
             read_at: when the record was read, which is also when it joined its batch.
         """
         return (read_at, read_at, self.sync_started_at, self.source, self.stream, self.batch_id)
+
+
+def new_batch_id() -> str:
+    """A run's name for itself: it sorts by time, and is shorter than a UUID, for every row carries it."""
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
