@@ -1,7 +1,12 @@
 """Every error a user of the platform can meet.
 
 The text says what happened; `hint` says what to do next. The class decides the exit code of the command line and the
-`code` in machine output, so that a script or an agent can act on the kind without reading the text.
+`code` in machine output, so that a script or an agent can act on the kind without reading the text. The `kind` decides
+whether a run that failed so is tried again:
+
+    config, data      never: it would fail the same way until somebody changes something
+    transient         with growing delays, as often as the instance's SLA tier allows
+    quota             when the source's quota refills, as it says itself
 
     IpaiError (1)
     ├── SpecError (3)          a YAML spec, a catalog or a state file is wrong
@@ -9,6 +14,7 @@ The text says what happened; `hint` says what to do next. The class decides the 
     ├── RunFailedError (5)     a tap or a target failed
     ├── DatabaseError (6)      the control plane cannot be reached or is not set up
     ├── PluginError (7)        a plugin cannot be installed or started
+    │   └── PluginMissingError   … and trying again does not help
     ├── BusyError (8)          another run of this instance is under way
     └── TransformError (9)     dbt failed
 """
@@ -21,6 +27,7 @@ class IpaiError(Exception):
 
     exit_code = 1
     code = "error"
+    kind = "transient"
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -32,6 +39,7 @@ class SpecError(IpaiError):
 
     exit_code = 3
     code = "invalid_spec"
+    kind = "config"
 
 
 class NotFoundError(IpaiError):
@@ -39,6 +47,7 @@ class NotFoundError(IpaiError):
 
     exit_code = 4
     code = "not_found"
+    kind = "config"
 
 
 class RunFailedError(IpaiError):
@@ -60,6 +69,12 @@ class PluginError(IpaiError):
 
     exit_code = 7
     code = "plugin"
+
+
+class PluginMissingError(PluginError):
+    """A plugin is not where its connector says."""
+
+    kind = "config"
 
 
 class BusyError(IpaiError):

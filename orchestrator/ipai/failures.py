@@ -1,7 +1,12 @@
-"""Why a plugin failed, in words: which side, how, at which stream, and what it said last."""
+"""Why a plugin failed, in words: which side, how, at which stream, what it said last, and whether to try again.
+
+Of exit codes only those that plugins agree on say something: 2 is a wrong setting (click's own, too), and our plugins end
+with 5 on a record or message that cannot be loaded. For everything else the words count.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ipai.errors import RunFailedError
@@ -14,12 +19,46 @@ if TYPE_CHECKING:
     from ipai.references import Resolver
 
 
-class PluginFailedError(RunFailedError):
-    """A tap or a target ended badly; `details` is what the run's record keeps."""
+_EXIT_KINDS = {2: "config", 5: "data"}
+# What they say, the first that fits. Google says 403 for a quota as well, so that comes first.
+_SAID_KINDS = (
+    ("quota", re.compile(r"\b429\b|too many requests|rate.?limit|quota", re.IGNORECASE)),
+    (
+        "config",
+        re.compile(
+            r"\b40[13]\b|unauthori[sz]ed|forbidden|invalid_grant|authentication failed|permission denied"
+            r"|invalid.{0,20}(credential|password|token|api.?key)",
+            re.IGNORECASE,
+        ),
+    ),
+)
+_RETRY_AFTER = re.compile(r"retry.?(?:after|in)\W{0,4}(\d{1,7})(?:\.\d+)?\b", re.IGNORECASE)
+_DISK_FULL = re.compile(r"no space left on device|disk.{0,10}full|could not extend file", re.IGNORECASE)
 
-    def __init__(self, message: str, details: dict[str, Any], *, hint: str | None = None) -> None:
+
+class PluginFailedError(RunFailedError):
+    """A tap or a target ended badly.
+
+    Args:
+        details: what the run's record keeps.
+        kind: see `ipai.errors`.
+        retry_after: seconds after which the source wants to be asked again; None if it did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        details: dict[str, Any],
+        *,
+        hint: str | None = None,
+        kind: str = "transient",
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.details = details
+        self.kind = kind
+        self.retry_after = retry_after
+        self.streams: list[str] | None = None  # the only ones to sync again
 
 
 def pipeline_failure(finished: Finished, resolver: Resolver, streams: Sequence[str]) -> PluginFailedError:
@@ -48,12 +87,30 @@ def failure(
     message = f"The {exit_.side} {how} while {doing}" + (f" (stream {stream})" if stream else "") + "."
     if words:
         message += f" It said: {words}"
-    hint = "The kernel may have ended it for want of memory." if exit_.signal == "SIGKILL" else None
+    hint = _hint(exit_)
     details = {
         "side": exit_.side, "exit_code": exit_.code if exit_.code >= 0 else None, "signal": exit_.signal,
-        "stream": stream, "message": message, "tail": tail[-20:],
+        "stream": stream, "message": message, "tail": tail[-20:], **({"hint": hint} if hint else {}),
     }  # fmt: skip
-    return PluginFailedError(message, details, hint=hint)
+    kind, retry_after = _kind(exit_)
+    return PluginFailedError(message, details, hint=hint, kind=kind, retry_after=retry_after)
+
+
+def _kind(exit_: Exit) -> tuple[str, float | None]:
+    words = " ".join(line for line in exit_.tail if not is_metric(line))
+    for kind, pattern in _SAID_KINDS:
+        if pattern.search(_last_words(exit_)):
+            wait = _RETRY_AFTER.findall(words) if kind == "quota" else ()
+            return kind, float(wait[-1]) if wait else None
+    return _EXIT_KINDS.get(exit_.code, "transient"), None
+
+
+def _hint(exit_: Exit) -> str | None:
+    if any(_DISK_FULL.search(line) for line in exit_.tail):
+        return "A disk is full: make room where the error says, and run it again."
+    if exit_.signal == "SIGKILL":
+        return "The kernel may have ended it for want of memory."
+    return None
 
 
 def _last_words(exit_: Exit) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 
@@ -23,6 +23,8 @@ class Terminated(KeyboardInterrupt):
 
 _depth = 0
 _waiting: KeyboardInterrupt | None = None
+_ask: Callable[[], None] | None = None
+_asked: KeyboardInterrupt | None = None
 
 
 @contextmanager
@@ -57,9 +59,29 @@ def deferred() -> Iterator[None]:
             raise waiting
 
 
+@contextmanager
+def asking(ask: Callable[[], None]) -> Iterator[None]:
+    """Let the first signal ask what is under way to end, by calling `ask`, and be raised once it has; a second one does not wait."""
+    global _ask, _asked  # noqa: PLW0603
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _ask = ask
+    try:
+        yield
+    finally:
+        _ask, asked, _asked = None, _asked, None
+        if asked is not None:
+            raise asked
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    global _waiting  # noqa: PLW0603
+    global _waiting, _asked  # noqa: PLW0603
     interrupt = KeyboardInterrupt() if number == signal.SIGINT else Terminated()
+    if _ask is not None and _asked is None:
+        _asked = interrupt
+        _ask()
+        return
     if _depth and _waiting is None:
         _waiting = interrupt
         return

@@ -18,11 +18,11 @@ import subprocess
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from ipai import interrupts
+from ipai.processes import end_guard, has_ended, signal_group, start_guard
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -80,11 +80,17 @@ class Exit:
 
 @dataclass(frozen=True)
 class Finished:
-    """The last event. `cause` is the exit to blame; None means that both sides finished."""
+    """The last event.
+
+    Args:
+        cause: the exit to blame; None means that both sides finished, or were stopped.
+        stopped: whether they were ended on request before they had finished.
+    """
 
     tap: Exit
     target: Exit
     cause: Exit | None
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,20 @@ class Pipeline:
     _signal_at: dict[Side, float] = field(default_factory=dict, init=False)
     _terminated: set[Side] = field(default_factory=set, init=False)
     _guard: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _stopping: threading.Event = field(default_factory=threading.Event, init=False)
+    _killed: threading.Event = field(default_factory=threading.Event, init=False)
+
+    def stop(self) -> None:
+        """Ask both to end, from any thread: the tap first, then the target, which commits what a STATE covers.
+
+        What they still say, and each STATE, comes out of `events` before `Finished`. A tap that has finished already
+        leaves its target the time of the grace to load the rest.
+        """
+        self._stopping.set()
+
+    def kill(self) -> None:
+        """End both at once, from any thread: nothing more may be written."""
+        self._killed.set()
 
     def events(self) -> Generator[Event, None, None]:
         """Start both processes and yield what happens; `Finished` comes last.
@@ -137,11 +157,12 @@ class Pipeline:
                 with interrupts.deferred():  # a process that has started is known to whoever ends it
                     self._start("target", self.target, stdin=read_end, stdout=subprocess.PIPE)
                     self._start("tap", self.tap, stdin=subprocess.DEVNULL, stdout=write_end)
-                    self._guard = self._start_guard()
+                    self._guard = start_guard([*self._processes.values()])
             finally:
                 os.close(read_end)  # so that the tap's write fails once the target is gone
             open_pipes = self._watch()
             while (open_pipes or len(ended) < len(self._processes)) and time.monotonic() < give_up_at:
+                self._heed_requests(ended)
                 self._signal_what_is_due()
                 event = self._next()
                 if isinstance(event, _Closed):
@@ -149,15 +170,16 @@ class Pipeline:
                 elif isinstance(event, Exit):
                     if event.side not in ended:
                         ended.append(event.side)
-                    if event.side == "target" or event.code == 0:
+                    # A tap that ends because it is told to has not finished, whatever its exit code.
+                    if event.side == "target" or (event.code == 0 and "tap" not in self._terminated):
                         _close(held)
                         held = None
                     # The other side may be ending by itself, with something to say: it gets a moment.
                     if event.side == "target" and "tap" not in ended:
                         self._signal_at["tap"] = time.monotonic() + 1.0
-                    if event.side == "tap" and event.code != 0 and "target" not in ended:
+                    if event.side == "tap" and held is not None and "target" not in ended:
                         self._signal_at["target"] = time.monotonic() + 0.3
-                        if _has_ended(self._processes["target"]):
+                        if has_ended(self._processes["target"]):
                             # Nobody told it to end, so it went first and the tap followed; only its news is late.
                             ended.insert(0, "target")
                 else:
@@ -166,7 +188,8 @@ class Pipeline:
                     # What they said last is still coming in. A grandchild may hold a pipe open for ever, though.
                     give_up_at = time.monotonic() + 2.0
             tap, target = self._exit("tap"), self._exit("target")
-            yield Finished(tap, target, self._cause(tap, target, ended[0]))
+            stopped = bool(self._terminated) and (self._stopping.is_set() or self._killed.is_set())
+            yield Finished(tap, target, self._cause(tap, target, ended[0]), stopped)
         finally:
             self._end(held)
 
@@ -175,14 +198,6 @@ class Pipeline:
         self._processes[side] = subprocess.Popen(
             list(command.argv), env=dict(command.env), stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
             start_new_session=True,
-        )  # fmt: skip
-
-    def _start_guard(self) -> subprocess.Popen[bytes]:
-        """Should we be killed ourselves, its input ends and it kills both sides, the target first."""
-        groups = [f"-{process.pid}" for process in self._processes.values()]
-        return subprocess.Popen(
-            ["/bin/sh", "-c", 'read _; kill -s KILL -- "$@" 2>/dev/null', "guard", *groups],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
 
     def _watch(self) -> int:
@@ -223,13 +238,25 @@ class Pipeline:
     def _exit(self, side: Side) -> Exit:
         return Exit(side, self._processes[side].wait(), tuple(self._tails[side]))
 
+    def _heed_requests(self, ended: Sequence[Side]) -> None:
+        if self._killed.is_set():
+            for side in ("target", "tap"):  # the target first, so that it cannot take anything for the end of its input
+                if side not in ended:
+                    signal_group(self._processes[side], signal.SIGKILL)
+                    self._terminated.add(side)
+        elif self._stopping.is_set():
+            if "tap" not in ended:
+                self._signal_at.setdefault("tap", time.monotonic())
+            else:
+                self._signal_at.setdefault("target", time.monotonic() + self.grace)
+
     def _signal_what_is_due(self) -> None:
         """SIGTERM first, SIGKILL when the grace is over."""
         for side, moment in self._signal_at.items():
             process = self._processes[side]
             if time.monotonic() < moment or process.poll() is not None:
                 continue
-            _signal(process, signal.SIGKILL if side in self._terminated else signal.SIGTERM)
+            signal_group(process, signal.SIGKILL if side in self._terminated else signal.SIGTERM)
             self._terminated.add(side)
             self._signal_at[side] = time.monotonic() + self.grace
 
@@ -238,7 +265,7 @@ class Pipeline:
         tap_failed = tap.code != 0 and "tap" not in self._terminated
         target_failed = target.code != 0 and "target" not in self._terminated
         # The end of the input comes after the tap's, so a target that went first has not read everything.
-        target_failed |= first == "target"
+        target_failed |= first == "target" and "target" not in self._terminated
         if tap_failed and target_failed:
             return target if first == "target" or tap.by_broken_pipe else tap
         if tap_failed:
@@ -250,36 +277,19 @@ class Pipeline:
         try:
             for process in reversed(self._processes.values()):
                 if process.poll() is None:
-                    _signal(process, signal.SIGTERM)
+                    signal_group(process, signal.SIGTERM)
                     try:
                         process.wait(self.grace)
                     except subprocess.TimeoutExpired:
-                        _signal(process, signal.SIGKILL)
+                        signal_group(process, signal.SIGKILL)
                         process.wait()
         finally:
             # Also when a second Ctrl-C came meanwhile: a target must not take our end for the end of its input.
             for process in self._processes.values():
-                _signal(process, signal.SIGKILL)
+                signal_group(process, signal.SIGKILL)
             if self._guard is not None:
-                self._guard.kill()
-                self._guard.communicate()
+                end_guard(self._guard)
             _close(held)
-
-
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Also where its thread has not heard yet: `poll` knows nothing while another thread waits for the process."""
-    if not hasattr(os, "waitid"):
-        return process.poll() is not None
-    try:
-        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:
-        return True
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Signal a process and whatever it started: each of ours leads a group of its own."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
 
 
 def _lines(pipe: IO[bytes], longest: int | None = _LONGEST_LINE) -> Iterator[str]:

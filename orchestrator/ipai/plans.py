@@ -38,11 +38,15 @@ class Plan:
 
     def apply(self, control_plane: ControlPlane) -> None:
         names = {(change.kind, change.name): change.action for change in self.changes}
-        control_plane.save(
-            [each for each in self.connectors.values() if names["connector", each.name] in ("create", "update")],
-            [each for each in self.instances.values() if names["instance", each.name] in ("create", "update")],
-            [change.name for change in self.changes if change.action == "delete"],
-        )
+        changed = [each for each in self.instances.values() if names["instance", each.name] in ("create", "update")]
+        with control_plane.transaction():
+            control_plane.specs.save(
+                [each for each in self.connectors.values() if names["connector", each.name] in ("create", "update")],
+                changed,
+                [change.name for change in self.changes if change.action == "delete"],
+            )
+            for instance in changed:
+                control_plane.schedules.declare(instance.name, instance.schedules)
 
 
 def make_plan(control_plane: ControlPlane, declared: Catalogs, known: Mapping[str, Connector], *, prune: bool) -> Plan:
@@ -55,7 +59,7 @@ def make_plan(control_plane: ControlPlane, declared: Catalogs, known: Mapping[st
     """
     used = {end.connector for each in declared.instances.values() for end in (each.source, each.destination)}
     connectors = {name: known[name] for name in sorted(used) if name in known} | dict(declared.connectors)
-    stored_connectors, stored_instances = control_plane.connectors(), control_plane.instances()
+    stored_connectors, stored_instances = control_plane.specs.connectors(), control_plane.specs.instances()
     changes = []
     for name, connector in connectors.items():
         stored = stored_connectors.get(name)

@@ -21,11 +21,13 @@ _LOG_PREFIX = re.compile(
     r"^[\d:\-, .TZ]*\|\s*[A-Z]+\s*\|[^|]*\|\s*|^.*?level=[A-Z]+ message=|^(CRITICAL|ERROR|WARNING|INFO) "
 )
 _LARGEST = 2.0**62  # what a sum of some still fits bigint; NaN and infinity are not below it
-_ROWS, _BYTES, _SYNC_SECONDS, _LOAD_SECONDS = (
+_ROWS, _BYTES, _SYNC_SECONDS, _LOAD_SECONDS, _RETRIES, _HTTP_REQUESTS = (
     "record_count",
     "record_bytes",
     "sync_duration",
     "batch_processing_time",
+    "http_retry_count",
+    "http_request_count",
 )
 
 
@@ -79,6 +81,8 @@ class Meter:
                 rows=_whole(self._first(name, ("target", _ROWS), ("tap", _ROWS))),
                 bytes=_whole(self._first(name, ("target", _BYTES), ("tap", _BYTES))),
                 seconds=self._first(name, ("tap", _SYNC_SECONDS), ("target", _LOAD_SECONDS)),
+                retries=_whole(self._first(name, ("tap", _RETRIES))),
+                http_requests=_whole(self._first(name, ("tap", _HTTP_REQUESTS))),
             )
             for name in names
         ]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 from uv import find_uv_bin
 
-from ipai.errors import PluginError
+from ipai.errors import PluginError, PluginMissingError
 
 if TYPE_CHECKING:
     from ipai.specs import PluginSpec
@@ -51,7 +51,7 @@ class PluginEnvironments:
                 _install(plugin, environment, reinstall=reinstall)
         if not executable.exists():
             offered = sorted(path.name for path in (environment / "bin").glob("*"))
-            raise PluginError(
+            raise PluginMissingError(
                 f"{plugin.install[0]} is installed, but has no command {plugin.command!r}.",
                 hint=f"It offers: {', '.join(offered) or 'none'}. Set plugin.command in its connector.yaml.",
             )
@@ -62,7 +62,7 @@ def _on_path(command: str) -> Path:
     # The environment ipai itself is installed in counts as well: it need not be activated.
     found = shutil.which(command) or shutil.which(command, path=str(Path(sys.executable).parent))
     if found is None:
-        raise PluginError(
+        raise PluginMissingError(
             f"The command {command!r} is not on PATH.",
             hint="Install the plugin, or add plugin.install to its connector.yaml so that ipai installs it.",
         )
@@ -89,7 +89,7 @@ def _install(plugin: PluginSpec, environment: Path, *, reinstall: bool) -> None:
     first, *others = plugin.install
     for item in plugin.install:
         if _is_folder(item) and not (Path(item) / "pyproject.toml").is_file():
-            raise PluginError(
+            raise PluginMissingError(
                 f"There is no plugin in {item}: it has no pyproject.toml.",
                 hint="Check plugin.install in its connector.yaml.",
             )

@@ -16,27 +16,37 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from ipai.backfills import backfill_settings
 from ipai.errors import PluginError, SpecError
 from ipai.failures import failure
 from ipai.pipeline import Command, Exit, Side
-from ipai.references import Resolver, platform_values
+from ipai.references import Resolver, mentions, platform_values
+from ipai.processes import guarded
 from ipai.singer_catalog import Catalog, parse_catalog
+from ipai.stopping import StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from ipai.control_plane import ControlPlane
+    from ipai.control_plane import ControlPlane, Run
     from ipai.plugins import PluginEnvironments
     from ipai.specs import Connector, Instance
+    from ipai.stopping import Stop
 
 _TAIL_LINES = 20
+_LOOK_SECONDS = 0.2  # how often a call looks whether it is to stop
 _FOLDER_PREFIX = "ipai-run-"
 _SETTLED_SECONDS = 60.0
+_STATE_TABLE = "connectors.connector_state"
 
 
 @dataclass(frozen=True)
 class PreparedInstance:
-    """An instance made ready: executables, settings in files only we can read, secrets known to the redactor."""
+    """An instance made ready: executables, settings in files only we can read, secrets known to the redactor.
+
+    Args:
+        keeps_state: whether the target itself stores each STATE, in the transaction of the rows it covers.
+    """
 
     instance: Instance
     source: Connector
@@ -44,12 +54,21 @@ class PreparedInstance:
     tap: Path
     target: Path
     resolver: Resolver
+    keeps_state: bool
+    _target_settings: Mapping[str, Any]
+    _state_settings: Mapping[str, Any]
 
     def tap_command(self, *arguments: str | Path) -> Command:
         return self._command(self.tap, "--config", self.folder / "tap.json", *arguments)
 
-    def target_command(self) -> Command:
-        command = self._command(self.target, "--config", self.folder / "target.json")
+    def target_command(self, part: str | None = None, token: int = 0) -> Command:
+        """The target's command; given the part of the STATE that it is to keep, with the settings for that."""
+        settings, name = self._target_settings, "target.json"
+        if part is not None and self.keeps_state:
+            resolver = self.resolver.knowing(state_table=_STATE_TABLE, state_id=part, fencing_token=token)
+            extra = resolver.resolve(self._state_settings, where=f"{self.instance.name}.destination.state_in_destination")
+            settings, name = {**settings, **extra}, f"target.{part.rpartition('#')[2]}.json"
+        command = self._command(self.target, "--config", self.write(name, settings))
         # Not every target flushes; a STATE that waits in its buffer is a bookmark lost when it dies.
         return Command(command.argv, {**command.env, "PYTHONUNBUFFERED": "1"})
 
@@ -60,13 +79,14 @@ class PreparedInstance:
             json.dump(value, file)
         return path
 
-    def discover(self) -> Catalog:
+    def discover(self, stop: Stop | None = None) -> Catalog:
         """Ask the tap what there is.
 
         Raises:
             RunFailedError: with the tap's own reason.
+            StoppedError: it was asked to stop meanwhile.
         """
-        done = _call("tap", self.tap_command("--discover"))
+        done = _call("tap", self.tap_command("--discover"), stop)
         if done.code != 0:
             raise failure(done, self.resolver, doing="discovering the source's streams")
         try:
@@ -103,15 +123,24 @@ class _Call(Exit):
     stdout: str = ""
 
 
-def _call(side: Side, command: Command) -> _Call:
+def _call(side: Side, command: Command, stop: Stop | None = None) -> _Call:
     try:
-        done = subprocess.run(
-            list(command.argv), env=dict(command.env), capture_output=True, text=True, check=False,
-            stdin=subprocess.DEVNULL, errors="replace",
+        process = subprocess.Popen(
+            list(command.argv), env=dict(command.env), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
         raise PluginError(f"A plugin cannot be started: {error}") from None
-    return _Call(side, done.returncode, tuple(done.stderr.replace("\0", "").splitlines()[-_TAIL_LINES:]), done.stdout)
+    with guarded(process), process:
+        while True:
+            try:
+                stdout, stderr = process.communicate(timeout=_LOOK_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                if stop is not None and stop.reason is not None:
+                    raise StoppedError(stop.reason) from None
+    tail = stderr.decode("utf-8", "replace").replace("\0", "").splitlines()[-_TAIL_LINES:]
+    return _Call(side, process.returncode, tuple(tail), stdout.decode("utf-8", "replace"))
 
 
 @contextmanager
@@ -120,7 +149,7 @@ def prepare(
     environments: PluginEnvironments,
     instance: Instance,
     *,
-    run_id: int | None = None,
+    run: Run | None = None,
     reinstall: bool = False,
 ) -> Iterator[PreparedInstance]:
     """Make an instance ready to run; its files are gone afterwards.
@@ -129,33 +158,32 @@ def prepare(
         SpecError: a reference in its settings leads nowhere.
         PluginError: a plugin cannot be installed.
     """
-    connectors = control_plane.connectors()
+    connectors = control_plane.specs.connectors()
     source, destination = connectors[instance.source.connector], connectors[instance.destination.connector]
     resolver = Resolver(
         platform_values(
-            control_plane.url, instance=instance.name, source=source.name, run_id="" if run_id is None else str(run_id)
+            control_plane.url, instance=instance.name, source=source.name, run_id="" if run is None else str(run.id)
         )
     )
-    settings = {
-        f"{side}.json": resolver.resolve(
-            {**connector.config, **end.config},
-            where=f"{instance.name}.{connector.role}",
-            secret_keys=connector.secrets,
-        )
-        for side, connector, end in (
-            ("tap", source, instance.source),
-            ("target", destination, instance.destination),
-        )
-    }
+    given = {"tap": {**source.config, **instance.source.config}, "target": {**destination.config, **instance.destination.config}}
+    if run is not None and run.kind == "backfill":
+        given["tap"] |= backfill_settings(source, run)
+    tap_settings, target_settings = (
+        resolver.resolve(given[side], where=f"{instance.name}.{connector.role}", secret_keys=connector.secrets)
+        for side, connector in (("tap", source), ("target", destination))
+    )
     with ThreadPoolExecutor(2) as pool:
         tap, target = pool.map(
             lambda connector: environments.executable(connector.plugin, reinstall=reinstall),
             (source, destination),
         )
     with _private_folder() as folder:
-        ready = PreparedInstance(instance, source, folder, tap, target, resolver)
-        for name, value in settings.items():
-            ready.write(name, value)
+        # Only the platform's own database holds both the rows and the table of bookmarks.
+        keeps_state = bool(destination.state_settings) and mentions(given["target"], "${ipai:database_url}")
+        ready = PreparedInstance(
+            instance, source, folder, tap, target, resolver, keeps_state, target_settings, destination.state_settings
+        )
+        ready.write("tap.json", tap_settings)
         yield ready
 
 

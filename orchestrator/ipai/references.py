@@ -4,6 +4,8 @@
     ${ipai:database_url}   the platform's database, whole or in parts: database_host, database_port, database_name,
                            database_user, database_password
     ${ipai:instance}, ${ipai:source}, ${ipai:run_id}
+    ${ipai:state_table}, ${ipai:state_id}, ${ipai:fencing_token}
+                           only in a destination's `state_in_destination`, see docs/specs.md
 
 A setting that is nothing but one reference gets its value with its type (a port stays a number).
 """
@@ -31,6 +33,13 @@ _SHORTEST_SECRET = 4  # shorter values would blank out half of every log line
 def is_reference(value: Any) -> bool:
     """Whether a setting is nothing but one reference."""
     return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
+
+
+def mentions(value: Any, reference: str) -> bool:
+    """Whether a setting, or one within it, is nothing but this reference."""
+    if isinstance(value, dict):
+        return any(mentions(item, reference) for item in value.values())
+    return bool(value == reference)
 
 
 def platform_values(database_url: str, **names: str) -> dict[str, str | int]:
@@ -89,6 +98,10 @@ class Resolver:
                 return self._look_up(whole[1], whole[2], where)
             return _REFERENCE.sub(lambda match: str(self._look_up(match[1], match[2], where)), value)
         return value
+
+    def knowing(self, **names: str | int) -> Resolver:
+        """The same, with more `${ipai:NAME}`; what one learns the other redacts."""
+        return Resolver({**self.platform, **names}, self.used_variables, self._secrets)
 
     def redact(self, text: str) -> str:
         """Take every secret seen so far out of a text."""

@@ -1,22 +1,22 @@
-"""One run of an instance, from claim to end: plugins, catalog, pipeline, bookmarks, logs, metrics."""
+"""One run that has been claimed, to its end: plugins, catalog, pipelines, bookmarks."""
 
 from __future__ import annotations
 
-import time
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from ipai import bookmarks
-from ipai.control_plane import LogLine
-from ipai.errors import DatabaseError, IpaiError, PluginError, SpecError
+from ipai import interrupts
+from ipai.backfills import backfill_catalog, backfill_state
+from ipai.errors import BusyError, DatabaseError, IpaiError, PluginError, SpecError
 from ipai.failures import PluginFailedError, pipeline_failure
+from ipai.partition import partition
 from ipai.pipeline import Acknowledged, Finished, Pipeline, Said
-from ipai.plugin_logs import Meter, is_metric, parse_metric
+from ipai.pipelines import Pipelines
 from ipai.prepared import PreparedInstance, prepare
-from ipai.references import Resolver
+from ipai.recorder import Observer, Recorder, Silent
 from ipai.singer_catalog import select, selected_bookmarks, selected_streams
+from ipai.stopping import Reason, Stop, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -24,32 +24,7 @@ if TYPE_CHECKING:
 
     from ipai.control_plane import ControlPlane, Run, StreamMetrics
     from ipai.plugins import PluginEnvironments
-    from ipai.specs import Instance
-
-_FLUSH_SECONDS = 1.0
-
-
-class Observer(Protocol):
-    """Whoever watches a run, such as a progress display."""
-
-    def phase(self, text: str) -> None:
-        """A step begins."""
-
-    def said(self, side: str, text: str) -> None:
-        """A plugin said something that is no metric."""
-
-    def progress(self, streams: Sequence[StreamMetrics]) -> None:
-        """More rows have moved."""
-
-
-class Silent:
-    """An observer that looks away."""
-
-    def phase(self, text: str) -> None: ...
-
-    def said(self, side: str, text: str) -> None: ...
-
-    def progress(self, streams: Sequence[StreamMetrics]) -> None: ...
+    from ipai.singer_catalog import Catalog
 
 
 @dataclass(frozen=True)
@@ -63,130 +38,183 @@ class RunResult:
 def execute(
     control_plane: ControlPlane,
     environments: PluginEnvironments,
-    instance: Instance,
+    run: Run,
     *,
-    streams: Sequence[str] | None = None,
-    full_refresh: bool = False,
+    stop: Stop,
     observer: Observer | None = None,
 ) -> RunResult:
-    """Run an instance once.
+    """Execute a run that the caller has claimed and keeps the lease of.
 
     Args:
-        streams: names or globs of the only streams to sync; None means all of the instance's.
-        full_refresh: start these streams from nothing; bookmarks of other streams stay as they are.
+        stop: asks it to end early.
 
     Raises:
-        BusyError: another process runs this instance.
         RunFailedError: a plugin failed; the run is recorded with its cause.
+        StoppedError: it was asked to end.
+        BusyError: somebody else has taken the instance over.
     """
-    with control_plane.locked(instance.name):
-        run = control_plane.start_run(instance.name, streams=streams, full_refresh=full_refresh)
-        recorder = _Recorder(control_plane, run, observer or Silent())
-        try:
-            recorder.observer.phase("installing plugins")
-            with prepare(control_plane, environments, instance, run_id=run.id) as ready:
-                recorder.resolver = ready.resolver
-                _sync(ready, recorder, streams, full_refresh=full_refresh)
-        except BaseException as error:
-            with suppress(DatabaseError):  # with the database gone too, the first error is the one to tell
-                recorder.close("cancelled" if isinstance(error, KeyboardInterrupt) else "failed", error)
-            raise
-        return RunResult(recorder.close("succeeded"), recorder.meter.streams())
-
-
-def _sync(ready: PreparedInstance, recorder: _Recorder, streams: Sequence[str] | None, *, full_refresh: bool) -> None:
-    arguments: list[str | Path] = []
-    chosen = list(streams or ())
-    bookmarked = set(chosen)
-    if streams and not ready.source.plugin.discover:
-        raise SpecError(f"{ready.source.name} has no catalog to choose streams from.", hint="Run it without --stream.")
-    if ready.source.plugin.discover:
-        recorder.observer.phase("discovering streams")
-        catalog = select(ready.discover(), ready.instance.streams, streams)
-        chosen, bookmarked = selected_streams(catalog), selected_bookmarks(catalog)
-        if not chosen:
-            raise SpecError("No stream is selected.", hint=f"ipai discover {ready.instance.name} lists what there is.")
-        arguments += [ready.source.plugin.catalog_option, ready.write("catalog.json", catalog)]
-    stored = recorder.control_plane.claim_state(recorder.run)
-    start = bookmarks.without(stored, bookmarked if streams else None) if full_refresh else stored
-    if start:
-        arguments += ["--state", ready.write("state.json", start)]
-    recorder.start_with(stored, only=bookmarked if streams else None)
-    recorder.observer.phase(f"syncing {len(chosen) or 'all'} streams")
-    pipeline = Pipeline(ready.tap_command(*arguments), ready.target_command())
+    recorder = Recorder(control_plane, run, observer or Silent())
     try:
-        with closing(pipeline.events()) as events:
-            for event in events:
-                if isinstance(event, Said):
-                    recorder.said(event.side, event.text)
-                elif isinstance(event, Acknowledged):
-                    recorder.acknowledged(event.state)
-                elif isinstance(event, Finished) and event.cause is not None:
-                    raise pipeline_failure(event, ready.resolver, chosen)
-                recorder.flush_when_due()
+        with control_plane.runs.locked(run.instance, end_zombies=True):
+            instance = control_plane.specs.instance(run.instance)
+            recorder.observer.phase("installing plugins")
+            with prepare(control_plane, environments, instance, run=run) as ready:
+                recorder.resolver = ready.resolver
+                _sync(ready, recorder, stop)
+            streams = recorder.flush()
+            finished = control_plane.runs.finish(run, "succeeded")
+    except BaseException as error:
+        with suppress(DatabaseError):  # with the database gone too, the first error is the one to tell
+            _close(recorder, error)
+        raise
+    if finished is None:
+        raise StoppedError(Reason.LOST)
+    return RunResult(finished, streams)
+
+
+def _close(recorder: Recorder, error: BaseException) -> None:
+    """End the record of a run that did not succeed."""
+    if isinstance(error, StoppedError) and error.reason is Reason.LOST:
+        return  # it is somebody else's by now
+    described = recorder.describe(error)
+    recorder.log("ipai", described["message"])
+    recorder.flush()
+    if isinstance(error, StoppedError):
+        status, kind = "cancelled", error.reason.value
+    elif isinstance(error, KeyboardInterrupt):
+        status, kind = "cancelled", Reason.CANCELLED.value
+    else:
+        status, kind = "failed", error.kind if isinstance(error, IpaiError) else "transient"
+    recorder.control_plane.runs.finish(
+        recorder.run, status, described, kind=kind, retry_after=getattr(error, "retry_after", None),
+        retry_streams=getattr(error, "streams", None),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one pipeline syncs; `catalog` is None for a tap without discovery, `streams` for all there are."""
+
+    catalog: Catalog | None
+    streams: tuple[str, ...] | None
+    bookmarks: Collection[str] | None
+
+
+def _sync(ready: PreparedInstance, recorder: Recorder, stop: Stop) -> None:
+    run, states = recorder.run, recorder.control_plane.states
+    parts = _parts(ready, recorder, stop)
+    start = _starting_state(ready, recorder, parts)
+    pipelines, ids = [], []
+    for index, part in enumerate(parts):
+        ids.append(states.open_part(run, index, start, part.bookmarks))
+        arguments: list[str | Path] = []
+        if part.catalog is not None:
+            arguments += [ready.source.plugin.catalog_option, ready.write(f"catalog.{index}.json", part.catalog)]
+        if start:
+            arguments += ["--state", ready.write("state.json", start)]
+        pipelines.append(
+            Pipeline(ready.tap_command(*arguments), ready.target_command(ids[index], run.fencing_token or 0))
+        )
+    count = sum(len(part.streams or ()) for part in parts)
+    beside = f" in {len(parts)} pipelines" if len(parts) > 1 else ""
+    recorder.observer.phase(f"syncing {count or 'all'} streams{beside}")
+    try:
+        with interrupts.asking(lambda: stop.request(Reason.CANCELLED)):
+            endings = _listen(Pipelines(pipelines), recorder, stop, None if ready.keeps_state else ids)
     except OSError as error:
         raise PluginError(f"A plugin cannot be started: {error}") from None
+    finally:
+        with suppress(DatabaseError, BusyError):  # the next run does it otherwise
+            states.fold(run)
+    _judge(ready, parts, endings, stop)
 
 
-@dataclass
-class _Recorder:
-    """Writes down what a run does: STATE at once, logs and metrics every second."""
+def _listen(
+    pipelines: Pipelines, recorder: Recorder, stop: Stop, ids: Sequence[str] | None
+) -> Mapping[int, Finished]:
+    """Follow the pipelines to their ends; `ids` are the parts of the STATE that are for us to store."""
+    endings: dict[int, Finished] = {}
+    with closing(pipelines.events()) as events:
+        for index, event in events:
+            if stop.reason is Reason.LOST:
+                pipelines.kill()
+            elif stop.reason is not None:
+                pipelines.stop()
+            if isinstance(event, Said):
+                recorder.said(event.side, event.text)
+            elif isinstance(event, Acknowledged) and ids is not None:
+                recorder.acknowledged(ids[index], event.state)
+            elif isinstance(event, Finished):
+                endings[index] = event
+            recorder.flush_when_due()
+    return endings
 
-    control_plane: ControlPlane
-    run: Run
-    observer: Observer
-    resolver: Resolver = field(default_factory=lambda: Resolver({}))
-    meter: Meter = field(default_factory=Meter)
-    _stored: Mapping[str, Any] = field(default_factory=dict)
-    _only: Collection[str] | None = None
-    _lines: list[LogLine] = field(default_factory=list)
-    _line_count: int = 0
-    _flushed_at: float = field(default_factory=time.monotonic)
 
-    def start_with(self, stored: Mapping[str, Any], only: Collection[str] | None) -> None:
-        self._stored, self._only = stored, only
+def _judge(ready: PreparedInstance, parts: Sequence[_Part], endings: Mapping[int, Finished], stop: Stop) -> None:
+    if stop.reason is Reason.LOST:
+        raise StoppedError(stop.reason)
+    failed = [
+        (part, pipeline_failure(ending, ready.resolver, part.streams or ()))
+        for part, ending in ((parts[index], ending) for index, ending in sorted(endings.items()))
+        if ending.cause is not None
+    ]
+    if failed:
+        raise _combined(failed, len(parts))
+    if stop.reason is not None and any(ending.stopped for ending in endings.values()):
+        raise StoppedError(stop.reason)
 
-    def said(self, side: str, text: str) -> None:
-        if metric := parse_metric(text):
-            self.meter.add(side, metric)
-        elif not is_metric(text):
-            self.observer.said(side, self._log(side, text))
 
-    def _log(self, side: str, text: str) -> str:
-        text = self.resolver.redact(text)
-        self._line_count += 1
-        self._lines.append(LogLine(self._line_count, datetime.now(timezone.utc), side, text))
-        return text
+def _combined(failed: Sequence[tuple[_Part, PluginFailedError]], of: int) -> PluginFailedError:
+    """One error for a run: the first failure's, and which streams have to be synced again."""
+    error = failed[0][1]
+    if len(failed) > 1:
+        error.args = (f"{error} ({len(failed)} of {of} pipelines failed.)",)
+        error.details = {**error.details, "message": str(error), "others": [other.details for _, other in failed[1:]]}
+    if len(failed) < of:
+        error.streams = [name for part, _ in failed for name in part.streams or ()]
+    # A quota that refills is worth waiting for; anything that never gets better decides.
+    kinds = {other.kind for _, other in failed}
+    error.kind = next(kind for kind in ("config", "data", "quota", "transient") if kind in kinds)
+    error.retry_after = max((other.retry_after for _, other in failed if other.retry_after), default=None)
+    return error
 
-    def acknowledged(self, state: Mapping[str, Any]) -> None:
-        merged = bookmarks.merge(self._stored, bookmarks.from_document(state), self._only)
-        self.control_plane.store_state(self.run, merged)
-        self._stored = merged
 
-    def flush_when_due(self) -> None:
-        if time.monotonic() - self._flushed_at >= _FLUSH_SECONDS:
-            self.observer.progress(self._flush())
+def _parts(ready: PreparedInstance, recorder: Recorder, stop: Stop) -> list[_Part]:
+    """What to sync, divided among as many pipelines as the instance may have."""
+    run, instance = recorder.run, ready.instance
+    if not ready.source.plugin.discover:
+        if run.streams:
+            raise SpecError(
+                f"{ready.source.name} has no catalog to choose streams from.", hint="Run it without --stream."
+            )
+        return [_Part(None, None, None)]
+    recorder.observer.phase("discovering streams")
+    catalog = select(ready.discover(stop), instance.streams, run.streams)
+    if run.kind == "backfill":
+        catalog, left_out = backfill_catalog(catalog)
+        if left_out:
+            recorder.log("ipai", f"Not part of a backfill, for they are read whole: {', '.join(left_out)}")
+    if not selected_streams(catalog):
+        raise SpecError("No stream is selected.", hint=f"ipai discover {instance.name} lists what there is.")
+    costs = recorder.control_plane.runs.costs(instance.name) if instance.parallelism > 1 else {}
+    catalogs = partition(catalog, instance.parallelism, costs, instance.together)
+    everything = len(catalogs) == 1 and not run.streams
+    return [
+        _Part(each, tuple(selected_streams(each)), None if everything else selected_bookmarks(each)) for each in catalogs
+    ]
 
-    def close(self, status: str, error: BaseException | None = None) -> Run:
-        """End the run's record, whatever became of it."""
-        if error is not None:
-            self._log("ipai", self._describe(error)["message"])
-        self._flush()
-        return self.control_plane.finish_run(self.run, status, None if error is None else self._describe(error))
 
-    def _flush(self) -> Sequence[StreamMetrics]:
-        self.control_plane.add_logs(self.run, self._lines)
-        self._lines = []
-        streams = self.meter.streams()
-        self.control_plane.save_metrics(self.run, streams)
-        self._flushed_at = time.monotonic()
-        return streams
-
-    def _describe(self, error: BaseException) -> dict[str, Any]:
-        if isinstance(error, PluginFailedError):
-            return error.details
-        text = str(error) or type(error).__name__
-        described = {"side": "ipai", "message": self.resolver.redact(text)}
-        if isinstance(error, IpaiError) and error.hint:
-            described["hint"] = self.resolver.redact(error.hint)
-        return described
+def _starting_state(ready: PreparedInstance, recorder: Recorder, parts: Sequence[_Part]) -> dict[str, Any]:
+    """Take the STATE over, and say what the taps start from."""
+    run, states = recorder.run, recorder.control_plane.states
+    if run.kind == "backfill":
+        resuming = run.trigger in {"retry", "resume"}
+        state = states.take_over(run, anew=not resuming)
+        catalog = {"streams": [entry for part in parts if part.catalog for entry in part.catalog["streams"]]}
+        return state or backfill_state(ready.source, catalog, run)
+    if not run.full_refresh:
+        return states.take_over(run)
+    names = {name for part in parts if part.catalog for name in selected_bookmarks(part.catalog)}
+    state = states.take_over(run, clear=names or True)
+    recorder.control_plane.runs.mark_state_cleared(run)
+    return state if run.streams else {}

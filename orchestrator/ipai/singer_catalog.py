@@ -142,6 +142,24 @@ def _set_selected(entry: Entry, selected: bool) -> None:
     entry.setdefault("schema", {})["selected"] = selected
 
 
+def deselect(entry: Entry) -> None:
+    """Leave a stream out."""
+    _set_selected(entry, selected=False)
+
+
+def replication_of(entry: Entry) -> tuple[str | None, str | None]:
+    """The replication method and key in force."""
+    metadata = _root(entry)
+    method = entry.get("replication_method") or metadata.get("forced-replication-method") or metadata.get("replication-method")
+    return method, entry.get("replication_key") or metadata.get("replication-key")
+
+
+def parent_of(entry: Entry) -> str | None:
+    """The stream whose records this one walks over, where the tap says so."""
+    parent = _root(entry).get("parent-tap-stream-id")
+    return str(parent) if parent else None
+
+
 def _properties(entry: Entry) -> set[str]:
     return set(entry.get("schema", {}).get("properties", {}))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 from ipai.errors import SpecError
 from ipai.references import is_reference
 from ipai.resources import resource
+from ipai.schedule import schedule_problems
 from ipai.singer_catalog import catalog_problems, parse_catalog
 from ipai.yaml_files import YamlFile, read_yaml
 
@@ -56,6 +57,9 @@ class Connector:
     secrets: frozenset[str]
     origin: Path  # the folder its relative paths start from
     spec: Mapping[str, Any]  # the file as it stands
+    state_settings: Mapping[str, Any] = field(default_factory=dict)  # of a destination that can keep the STATE itself
+    backfill: Mapping[str, str] = field(default_factory=dict)  # the tap's settings named `from` and `to`
+    max_running: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,20 @@ class End:
 
 
 @dataclass(frozen=True)
+class ScheduleSpec:
+    """When an instance runs, as declared; see `ipai.schedule`."""
+
+    cron: str
+    name: str = "default"
+    time_zone: str = "UTC"
+    jitter_seconds: int = 0
+    catch_up: str = "one"
+    blackouts: tuple[Mapping[str, Any], ...] = ()
+    streams: tuple[str, ...] | None = None
+    full_refresh: bool = False
+
+
+@dataclass(frozen=True)
 class Instance:
     """What runs: a source into a destination."""
 
@@ -85,9 +103,11 @@ class Instance:
     source: End
     destination: End
     streams: tuple[StreamRule, ...]
-    schedule: str | None
+    schedules: tuple[ScheduleSpec, ...]
     sla_tier: str
     spec: Mapping[str, Any]
+    parallelism: int = 1
+    together: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,6 +142,9 @@ def connector_from_spec(spec: Mapping[str, Any], origin: Path) -> Connector:
         secrets=frozenset(spec.get("auth", {}).get("secrets", ())),
         origin=origin,
         spec=spec,
+        state_settings=spec.get("state_in_destination", {}),
+        backfill=spec.get("backfill", {}),
+        max_running=spec.get("max_running"),
     )
 
 
@@ -148,10 +171,30 @@ def instance_from_spec(spec: Mapping[str, Any]) -> Instance:
         source=end(spec["source"]),
         destination=end(spec["destination"]),
         streams=tuple(rule(item) for item in spec.get("streams", ())),
-        schedule=spec.get("schedule"),
+        schedules=tuple(_schedules(spec.get("schedule"))),
         sla_tier=spec.get("sla_tier", "standard"),
         spec=spec,
+        parallelism=spec.get("parallelism", 1),
+        together=tuple(tuple(group) for group in spec.get("together", ())),
     )
+
+
+def _schedules(value: Any) -> Iterator[ScheduleSpec]:
+    for each in value if isinstance(value, list) else [value] if value is not None else []:
+        if isinstance(each, str):
+            yield ScheduleSpec(each)
+            continue
+        streams = each.get("streams")
+        yield ScheduleSpec(
+            cron=each["cron"],
+            name=each.get("name", "default"),
+            time_zone=each.get("time_zone", "UTC"),
+            jitter_seconds=each.get("jitter", 0),
+            catch_up=each.get("catch_up", "one"),
+            blackouts=tuple(each.get("blackout", ())),
+            streams=None if streams is None else tuple(streams),
+            full_refresh=each.get("full_refresh", False),
+        )
 
 
 def load_catalogs(folder: Path, known: Mapping[str, Connector] | None = None) -> Catalogs:
@@ -272,6 +315,13 @@ def instance_problems(instance: Instance, file: YamlFile, connectors: Mapping[st
     """What only the connectors can tell about an instance."""
     if instance.source.connector in connectors and not instance.name.endswith(f"_{instance.source.connector}"):
         yield _problem(file, ["name"], f"must be <env>_<source>, here ending in _{instance.source.connector}")
+    names = [each.name for each in instance.schedules]
+    for index, each in enumerate(instance.schedules):
+        for key, text in schedule_problems(each):
+            at = ["schedule", index, key] if isinstance(file.value["schedule"], list) else ["schedule", key]
+            yield _problem(file, at, text)
+        if names.index(each.name) != index:
+            yield _problem(file, ["schedule", index, "name"], f"{each.name!r} is the name of another schedule already")
     for role, end in (("source", instance.source), ("destination", instance.destination)):
         connector = connectors.get(end.connector)
         if connector is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ipai.cli import demo, instances, lake, runs, specs, state
+from ipai.cli import demo, fleet, instances, lake, runs, specs, state
 from ipai.cli.output import EXIT_CODES, ErrorReporting
 from ipai.local import default_home
 from ipai.service import Platform
@@ -37,11 +37,12 @@ def main(context: click.Context, database: str | None, home: Path) -> None:
       ipai apply catalogs       make the platform match them
       ipai check NAME           do both ends answer?
       ipai run NAME             sync; run it again and only changes move
+      ipai up                   let schedules run by themselves
       ipai transform            build and test Silver and Gold
     """
     context.obj = Platform(home.expanduser().resolve(), database or None)
 
 
-for module in (specs, instances, runs, state, lake, demo):
+for module in (specs, instances, runs, fleet, state, lake, demo):
     for command in module.COMMANDS:
         main.add_command(command)

@@ -40,7 +40,8 @@ def list_(platform: Platform, connectors: bool, as_json: bool) -> None:
         ["name", "source", "destination", "schedule", "latest run", "started"],
         [
             (
-                instance.name, instance.source.connector, instance.destination.connector, instance.schedule,
+                instance.name, instance.source.connector, instance.destination.connector,
+                "; ".join(each.cron for each in instance.schedules) or None,
                 status_text(run.status) if run else "never ran", run.started_at if run else None,
             )
             for instance, run in instances

@@ -1,40 +1,98 @@
-"""Commands for running and looking back: run, status, logs."""
+"""Commands for running and looking back: run, backfill, status, logs."""
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ipai.cli.output import console, json_option, print_json, print_table, show, status_text
 from ipai.cli.progress import RunProgress
+from ipai.errors import RunFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ipai.control_plane import Run, StreamMetrics
     from ipai.service import Platform
+
+_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+
+
+def _detach_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--wait", is_flag=True, help="With --detach: until it has ended, retries and all."),
+        click.option("--detach", is_flag=True, help="Leave it to a worker (ipai worker, ipai up)."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("name")
 @click.option("--stream", "streams", multiple=True, metavar="NAME", help="Only this stream (or glob); repeatable.")
 @click.option("--full-refresh", is_flag=True, help="Start from nothing; other streams' bookmarks are not touched.")
+@_detach_options
 @click.option("-v", "--verbose", is_flag=True, help="Show everything the tap and the target say.")
 @json_option
 @click.pass_obj
 def run(
-    platform: Platform, name: str, streams: tuple[str, ...], full_refresh: bool, verbose: bool, as_json: bool
-) -> None:
+    platform: Platform, name: str, streams: tuple[str, ...], full_refresh: bool, detach: bool, wait: bool,
+    verbose: bool, as_json: bool,
+) -> None:  # fmt: skip
     """Sync an instance: what has changed since its bookmarks, or everything the first time."""
+    _run(platform, name, detach, wait, verbose, as_json, streams=streams or None, full_refresh=full_refresh)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--from", "start", type=_TIME, required=True, help="Where the span begins, such as 2026-01-01; in UTC.")
+@click.option("--to", "end", type=_TIME, help="Where it ends; not every source can tell.")
+@click.option("--stream", "streams", multiple=True, metavar="NAME", help="Only this stream (or glob); repeatable.")
+@_detach_options
+@click.option("-v", "--verbose", is_flag=True, help="Show everything the tap and the target say.")
+@json_option
+@click.pass_obj
+def backfill(
+    platform: Platform, name: str, start: datetime, end: datetime | None, streams: tuple[str, ...], detach: bool,
+    wait: bool, verbose: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Sync a span of the past again. The instance's bookmarks stay as they are."""
+    span = (start.replace(tzinfo=timezone.utc), end and end.replace(tzinfo=timezone.utc))
+    if span[1] is not None and span[1] <= span[0]:
+        raise click.UsageError("--to must be later than --from.")
+    _run(platform, name, detach, wait, verbose, as_json, streams=streams or None, backfill=span)
+
+
+def _run(
+    platform: Platform, name: str, detach: bool, wait: bool, verbose: bool, as_json: bool, **asked: Any
+) -> None:
+    if detach:
+        _enqueue(platform, name, wait, as_json, **asked)
+        return
     with RunProgress(verbose=verbose, quiet=as_json) as progress:
-        result = platform.run(name, streams=streams or None, full_refresh=full_refresh, observer=progress)
+        result = platform.run(name, observer=progress, **asked)
     if as_json:
         print_json(result)
         return
     _print_streams(result.streams)
     rows = sum(stream.rows or 0 for stream in result.streams)
-    console().print(f"Run {result.run.id} of {name} succeeded: {rows:,} rows in {_seconds(result.run):.1f} s.")
+    console().print(f"Run {result.run.id} of {name} succeeded: {rows:,} rows in {result.run.seconds:.1f} s.")
+
+
+def _enqueue(platform: Platform, name: str, wait: bool, as_json: bool, **asked: Any) -> None:
+    queued = platform.enqueue(name, **asked)
+    ended = platform.wait(queued.id) if wait else None
+    if as_json:
+        print_json(ended or queued)
+    elif ended is None:
+        click.echo(f"Run {queued.id} of {name} is in the queue. Watch it with ipai status {name}.")
+    elif ended.status == "succeeded":
+        console().print(f"Run {ended.id} of {name} succeeded in {ended.seconds or 0:.1f} s.")
+    if ended is not None and ended.status != "succeeded":
+        message = ended.error["message"] if ended.error else f"Run {ended.id} was {ended.status}."
+        raise RunFailedError(message, hint=f"ipai logs {name} --run {ended.id}")
 
 
 @click.command()
@@ -86,15 +144,11 @@ def logs(platform: Platform, name: str, run_id: int | None, side: str | None, ta
         click.echo(f"{show(line.logged_at)} {line.side:<6} {line.message}")
 
 
-_RUN_HEADINGS = [">run", "instance", "status", "started", ">seconds"]
+_RUN_HEADINGS = [">run", "instance", "status", "started", ">seconds", "because", ">attempt"]
 
 
 def _run_row(run: Run) -> tuple[Any, ...]:
-    return (run.id, run.instance, status_text(run.status), run.started_at, _seconds(run))
-
-
-def _seconds(run: Run) -> float | None:
-    return (run.finished_at - run.started_at).total_seconds() if run.finished_at else None
+    return (run.id, run.instance, status_text(run.status), run.started_at, run.seconds, run.trigger, run.attempt)
 
 
 def _print_streams(streams: Sequence[StreamMetrics]) -> None:
@@ -103,4 +157,4 @@ def _print_streams(streams: Sequence[StreamMetrics]) -> None:
         print_table(["stream", ">rows", ">bytes", ">seconds"], rows)
 
 
-COMMANDS = (run, status, logs)
+COMMANDS = (run, backfill, status, logs)

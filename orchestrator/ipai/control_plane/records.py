@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run; `error` is null unless it failed."""
+    """One run. `error` is null unless it failed; `started_at` is null while it is queued."""
 
     id: int
     instance: str
     status: str
     streams: list[str] | None
     full_refresh: bool
-    started_at: datetime
+    started_at: datetime | None
     finished_at: datetime | None
     error: Mapping[str, Any] | None
+    kind: str
+    backfill_from: datetime | None
+    backfill_to: datetime | None
+    trigger: str
+    attempt: int
+    first_run_id: int | None
+    sla_tier: str
+    enqueued_at: datetime
+    due_at: datetime
+    waits_for: str | None
+    worker: str | None
+    lease_expires_at: datetime | None
+    fencing_token: int | None
+    error_kind: str | None
+
+    @property
+    def seconds(self) -> float | None:
+        """From start to end."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
 
 
 @dataclass(frozen=True)
@@ -32,6 +55,8 @@ class StreamMetrics:
     rows: int | None
     bytes: int | None
     seconds: float | None
+    retries: int | None = None
+    http_requests: int | None = None
 
 
 @dataclass(frozen=True)
@@ -42,3 +67,47 @@ class LogLine:
     logged_at: datetime
     side: str
     message: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When an instance runs; see `ipai.schedule`. `next_at` is null until a tick has computed it."""
+
+    instance: str
+    name: str
+    cron: str
+    time_zone: str
+    jitter_seconds: int
+    catch_up: str
+    blackouts: Sequence[Mapping[str, Any]]
+    streams: list[str] | None
+    full_refresh: bool
+    paused: bool
+    next_at: datetime | None
+    last_due_at: datetime | None
+
+
+@dataclass(frozen=True)
+class QuotaGroup:
+    """How many runs of a group may be under way at once, and how many are or wait for it."""
+
+    name: str
+    max_running: int
+    running: int
+    waiting: int
+
+
+@dataclass(frozen=True)
+class StreamCost:
+    """What a stream took on average lately; null where nobody measured."""
+
+    stream: str
+    seconds: float | None
+    rows: float | None
+
+
+@cache
+def columns() -> Mapping[str, str]:
+    """For each record the columns that make it: what `{run}` and the like stand for in a statement."""
+    records = {"{run}": Run, "{schedule}": Schedule}
+    return {name: ", ".join(each.name for each in dataclasses.fields(record)) for name, record in records.items()}

@@ -1,7 +1,8 @@
-"""What a user can do with the platform, in one place. The command line and every later face call only this."""
+"""The platform over one control plane: setting up, running, looking."""
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,22 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 from ipai import bookmarks
 from ipai.control_plane import ControlPlane, LogLine, Run, StreamMetrics
-from ipai.errors import NotFoundError
+from ipai.errors import BusyError, NotFoundError
+from ipai.leases import LeaseKeeper
 from ipai.local import LocalPostgres
 from ipai.plans import Plan, make_plan
 from ipai.plugins import PluginEnvironments
 from ipai.prepared import prepare
-from ipai.runs import Observer, RunResult, execute
+from ipai.recorder import Observer
+from ipai.runs import RunResult, execute
+from ipai.service.fleet import Fleet
 from ipai.singer_catalog import Catalog, select, selected_streams
 from ipai.specs import Catalogs, builtin_connectors, load_catalogs
+from ipai.stopping import Stop
 from ipai.transform import NodeResult, transform
+from ipai.worker import worker_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from ipai.control_plane.migrations import Migration
     from ipai.specs import Connector, Instance
+
+
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,11 @@ class Platform:
     database_url: str | None = None
 
     @property
+    def fleet(self) -> Fleet:
+        """Those who serve the queue, and what bounds them."""
+        return Fleet(self)
+
+    @property
     def local(self) -> LocalPostgres:
         return LocalPostgres(self.home / "postgres")
 
@@ -70,6 +85,9 @@ class Platform:
     def url(self) -> str:
         """The control plane's database; the embedded server is running once this returns."""
         return self.database_url or self.local.start()
+
+    def connect(self) -> ControlPlane:
+        return ControlPlane(self.url)
 
     @contextmanager
     def control_plane(self) -> Iterator[ControlPlane]:
@@ -92,7 +110,7 @@ class Platform:
     def plan(self, folder: Path, *, prune: bool = False) -> Plan:
         with self.control_plane() as control_plane:
             # What comes with the platform follows the platform's version, unless the folder says otherwise.
-            known = {**control_plane.connectors(), **builtin_connectors()}
+            known = {**control_plane.specs.connectors(), **builtin_connectors()}
             return make_plan(control_plane, load_catalogs(folder, known), builtin_connectors(), prune=prune)
 
     def apply(self, plan: Plan) -> None:
@@ -102,27 +120,27 @@ class Platform:
     def instances(self) -> list[tuple[Instance, Run | None]]:
         """Every instance with its newest run."""
         with self.control_plane() as control_plane:
-            latest = control_plane.latest_runs()
-            return [(instance, latest.get(name)) for name, instance in control_plane.instances().items()]
+            latest = control_plane.runs.latest()
+            return [(instance, latest.get(name)) for name, instance in control_plane.specs.instances().items()]
 
     def connectors(self) -> list[Connector]:
         """Every connector that an instance can name."""
         with self.control_plane() as control_plane:
-            return sorted({**builtin_connectors(), **control_plane.connectors()}.values(), key=lambda each: each.name)
+            return sorted({**builtin_connectors(), **control_plane.specs.connectors()}.values(), key=lambda each: each.name)
 
     # Running
 
     def discover(self, name: str) -> Catalog:
         """The source's catalog, with the instance's streams selected."""
         with self.control_plane() as control_plane:
-            instance = control_plane.instance(name)
+            instance = control_plane.specs.instance(name)
             with prepare(control_plane, self.environments, instance) as ready:
                 return select(ready.discover(), instance.streams)
 
     def check(self, name: str, *, reinstall: bool = False) -> Checked:
         """Install both plugins and see that each accepts its settings and reaches its other side."""
         with self.control_plane() as control_plane:
-            instance = control_plane.instance(name)
+            instance = control_plane.specs.instance(name)
             with prepare(control_plane, self.environments, instance, reinstall=reinstall) as ready:
                 ready.accept_nothing()
                 catalog = (
@@ -136,44 +154,89 @@ class Platform:
         *,
         streams: Sequence[str] | None = None,
         full_refresh: bool = False,
+        backfill: tuple[datetime, datetime | None] | None = None,
         observer: Observer | None = None,
     ) -> RunResult:
-        """Sync an instance once; see `ipai.runs.execute`."""
-        with self.control_plane() as control_plane:
-            return execute(
-                control_plane, self.environments, control_plane.instance(name),
-                streams=streams, full_refresh=full_refresh, observer=observer,
+        """Sync an instance once, here and now; see `ipai.runs.execute`.
+
+        Raises:
+            BusyError: another process runs the instance, or its quota group is full.
+        """
+        with self.control_plane() as control_plane, LeaseKeeper(self.connect) as leases:
+            run = control_plane.runs.start(
+                name, worker_name("cli"), leases.lease_seconds,
+                streams=streams, full_refresh=full_refresh, backfill=backfill,
             )  # fmt: skip
+            stop = Stop()
+            with leases.hold(run, stop):
+                return execute(control_plane, self.environments, run, stop=stop, observer=observer)
+
+    def enqueue(
+        self,
+        name: str,
+        *,
+        streams: Sequence[str] | None = None,
+        full_refresh: bool = False,
+        backfill: tuple[datetime, datetime | None] | None = None,
+        priority: int = 0,
+    ) -> Run:
+        """Leave a sync to the next worker that is free; one that waits already is brought forward."""
+        with self.control_plane() as control_plane:
+            control_plane.specs.instance(name)
+            return control_plane.runs.enqueue(
+                name, streams=streams, full_refresh=full_refresh, backfill=backfill, priority=priority
+            )
+
+    def cancel(self, run_id: int) -> str:
+        """Take a run out of the queue, or ask it to end at its last STATE; its status now."""
+        with self.control_plane() as control_plane:
+            return control_plane.runs.cancel(run_id)
+
+    def wait(self, run_id: int, *, timeout: float | None = None) -> Run:
+        """Wait for a run of the queue, and for the retries that follow it, to end; the last of them.
+
+        Raises:
+            BusyError: it has not ended within the time given, in seconds.
+        """
+        deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        with self.control_plane() as control_plane:
+            while True:
+                run = control_plane.runs.newest_attempt(run_id)
+                if run.finished_at is not None:
+                    return run
+                if time.monotonic() > deadline:
+                    raise BusyError(f"Run {run.id} of {run.instance} is {run.status} still.", hint="ipai worker executes it.")
+                time.sleep(_POLL_SECONDS)
 
     # Looking
 
     def status(self, name: str, *, limit: int) -> list[RunReport]:
         """An instance's newest runs."""
         with self.control_plane() as control_plane:
-            control_plane.instance(name)
-            return [RunReport(run, control_plane.metrics(run.id)) for run in control_plane.runs(name, limit)]
+            control_plane.specs.instance(name)
+            return [RunReport(run, control_plane.runs.metrics(run.id)) for run in control_plane.runs.of(name, limit)]
 
     def logs(self, name: str, *, run_id: int | None, side: str | None, limit: int | None) -> tuple[Run, list[LogLine]]:
         """What was said in one run, the newest by default."""
         with self.control_plane() as control_plane:
             if run_id is None:
-                runs = control_plane.runs(name, 1)
+                runs = control_plane.runs.of(name, 1)
                 if not runs:
-                    control_plane.instance(name)
+                    control_plane.specs.instance(name)
                     raise NotFoundError(f"{name} has not run yet.", hint=f"Run ipai run {name}.")
                 run = runs[0]
             else:
-                run = control_plane.run(run_id)
+                run = control_plane.runs.run(run_id)
                 if run.instance != name:
                     raise NotFoundError(f"Run {run_id} is one of {run.instance}, not of {name}.")
-            return run, control_plane.logs(run.id, side=side, limit=limit)
+            return run, control_plane.runs.logs(run.id, side=side, limit=limit)
 
     # Bookmarks
 
     def state(self, name: str) -> dict[str, Any]:
         with self.control_plane() as control_plane:
-            control_plane.instance(name)
-            return control_plane.state(name)
+            control_plane.specs.instance(name)
+            return control_plane.states.of(name)
 
     def set_bookmark(self, name: str, stream: str, bookmark: dict[str, Any]) -> dict[str, Any]:
         """Set one stream's bookmark; return the whole STATE."""
@@ -188,8 +251,11 @@ class Platform:
 
     def _change_state(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
         with self.control_plane() as control_plane:
-            control_plane.instance(name)
-            return control_plane.change_state(name, change)
+            control_plane.specs.instance(name)
+            if running := control_plane.runs.running(name):
+                raise BusyError(f"{name} is being run (run {running.id}).", hint=f"Watch it with ipai status {name}.")
+            with control_plane.runs.locked(name):
+                return control_plane.states.replace(name, change)
 
     # Silver and Gold
 

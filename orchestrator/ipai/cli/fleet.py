@@ -1,0 +1,175 @@
+"""Commands for the queue and those who serve it: worker, scheduler, up, cancel, schedule, quota."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ipai.cli.output import json_option, print_json, print_table
+from ipai.leases import LEASE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ipai.service import Platform
+
+
+def _worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--lease-seconds", type=click.FloatRange(min=1), default=LEASE_SECONDS, show_default=True,
+                     help="After this long without word from a worker its runs count as stalled."),
+        click.option("--queue", "queues", multiple=True, metavar="NAME", help="Serve only this queue; repeatable."),
+        click.option("--concurrency", type=click.IntRange(min=1), default=2, show_default=True, help="Runs at once."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command()
+@_worker_options
+@click.pass_obj
+def worker(platform: Platform, concurrency: int, queues: tuple[str, ...], lease_seconds: float) -> None:
+    """Execute queued runs until SIGTERM or Ctrl-C.
+
+    Start as many as you like, on as many machines: they share the database and nothing else. A worker that is told to
+    end stops its runs at their last STATE; others go on from there.
+    """
+    _log_to_stderr()
+    platform.fleet.work(concurrency=concurrency, queues=queues or None, lease_seconds=lease_seconds, schedule=False)
+
+
+@click.command()
+@click.pass_obj
+def scheduler(platform: Platform) -> None:
+    """Enqueue what is due, and find stalled and late runs, until SIGTERM or Ctrl-C. Two are as good as one, and safer."""
+    _log_to_stderr()
+    platform.fleet.schedule()
+
+
+@click.command()
+@_worker_options
+@click.pass_obj
+def up(platform: Platform, concurrency: int, queues: tuple[str, ...], lease_seconds: float) -> None:
+    """Be scheduler and worker in one process: all that a small server needs."""
+    _log_to_stderr()
+    platform.fleet.work(concurrency=concurrency, queues=queues or None, lease_seconds=lease_seconds, schedule=True)
+
+
+@click.command()
+@click.argument("run", type=int)
+@json_option
+@click.pass_obj
+def cancel(platform: Platform, run: int, as_json: bool) -> None:
+    """End a run at its last STATE, or take it out of the queue. The next run goes on from there."""
+    status = platform.cancel(run)
+    if as_json:
+        print_json({"run": run, "status": status})
+    elif status == "running":
+        click.echo(f"Run {run} is asked to end. Watch it with ipai status.")
+    else:
+        click.echo(f"Run {run} is {status}.")
+
+
+@click.group()
+def schedule() -> None:
+    """Look at schedules, pause and resume them. They are declared in YAML, see docs/specs.md."""
+
+
+@schedule.command("list")
+@click.argument("name", required=False)
+@json_option
+@click.pass_obj
+def list_(platform: Platform, name: str | None, as_json: bool) -> None:
+    """List schedules with the times they were due last and are due next."""
+    schedules = platform.fleet.schedules(name)
+    if as_json:
+        print_json(schedules)
+        return
+    print_table(
+        ["instance", "schedule", "cron", "time zone", "due next", "was due", "paused"],
+        [
+            (each.instance, each.name, each.cron, each.time_zone, each.next_at, each.last_due_at, each.paused)
+            for each in schedules
+        ],
+    )
+
+
+def _pausing(name: str, *, paused: bool, text: str) -> click.Command:
+    @schedule.command(name, help=text)
+    @click.argument("instance", required=False)
+    @click.argument("schedule", required=False)
+    @click.option("--all", "everything", is_flag=True, help="Every schedule there is.")
+    @json_option
+    @click.pass_obj
+    def command(platform: Platform, instance: str | None, schedule: str | None, everything: bool, as_json: bool) -> None:
+        if everything == bool(instance):
+            raise click.UsageError("Name an instance, or say --all.")
+        changed = platform.fleet.pause(instance, schedule, paused=paused)
+        if as_json:
+            print_json({"changed": changed})
+        else:
+            click.echo(f"{changed} schedules {name}d.")
+
+    return command
+
+
+_pausing("pause", paused=True, text="Let schedules rest; runs by hand go on working.")
+_pausing("resume", paused=False, text="Let schedules go on, without making up for the pause.")
+
+
+@click.group()
+def quota() -> None:
+    """Limit how many runs of a source (or of a quota_group) are under way at once, over all workers."""
+
+
+@quota.command("list")
+@json_option
+@click.pass_obj
+def list_quotas(platform: Platform, as_json: bool) -> None:
+    """List the limits, and what runs and waits under each."""
+    quotas = platform.fleet.quotas()
+    if as_json:
+        print_json(quotas)
+        return
+    rows = [(each.name, each.max_running, each.running, each.waiting) for each in quotas]
+    print_table(["group", ">at most", ">running", ">waiting"], rows)
+
+
+@quota.command("set")
+@click.argument("group")
+@click.argument("max_running", type=click.IntRange(min=1))
+@json_option
+@click.pass_obj
+def set_quota(platform: Platform, group: str, max_running: int, as_json: bool) -> None:
+    """Let at most MAX_RUNNING runs of GROUP be under way at once."""
+    platform.fleet.set_quota(group, max_running)
+    _done(as_json, {"group": group, "max_running": max_running}, f"At most {max_running} runs of {group} at once.")
+
+
+@quota.command("remove")
+@click.argument("group")
+@json_option
+@click.pass_obj
+def remove_quota(platform: Platform, group: str, as_json: bool) -> None:
+    """Lift the limit of GROUP."""
+    platform.fleet.set_quota(group, None)
+    _done(as_json, {"group": group, "max_running": None}, f"{group} has no limit any more.")
+
+
+def _done(as_json: bool, document: dict[str, Any], text: str) -> None:
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(text)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)
+
+
+COMMANDS = (worker, scheduler, up, cancel, schedule, quota)

@@ -1,0 +1,60 @@
+"""The control plane over one connection; each subject is a room of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipai import queue
+from ipai.control_plane import migrations
+from ipai.control_plane.database import Database
+from ipai.control_plane.runs import RunStore
+from ipai.control_plane.schedules import ScheduleStore
+from ipai.control_plane.specs import SpecStore
+from ipai.control_plane.states import StateStore
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from typing_extensions import Self
+
+
+class ControlPlane:
+    """One connection to the control plane, in autocommit mode.
+
+    Args:
+        url: of the database.
+        application_name: what `pg_stat_activity` shows.
+
+    Raises:
+        DatabaseError: it cannot be reached.
+    """
+
+    def __init__(self, url: str, application_name: str = "ipai") -> None:
+        self.url = url
+        self._database = Database(url, application_name)
+        self.specs = SpecStore(self._database)
+        self.runs = RunStore(self._database)
+        self.states = StateStore(self._database)
+        self.schedules = ScheduleStore(self._database)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.connection.close()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All or nothing, over every room."""
+        return self._database.transaction()
+
+    def migrate(self) -> list[migrations.Migration]:
+        """Bring the schema and the queue up to date; return the migrations applied."""
+        with self._database.explained():
+            applied = migrations.migrate(self._database.connection)
+            queue.set_up(self._database.connection)
+            return applied
+
+    def pending_migrations(self) -> list[migrations.Migration]:
+        """What `migrate` would apply."""
+        done = migrations.applied_versions(self._database.connection)
+        return [migration for migration in migrations.migrations() if migration.version not in done]

@@ -1,0 +1,108 @@
+"""The queue: procrastinate, behind the two functions that the rest needs.
+
+A job is nothing but the number of a run. Enqueuing is a function of the schema (`connectors.enqueue_run`), since SQL
+callers do it too; so what is left is setting up procrastinate's tables and working through its jobs. All times are the
+business of our own rows: a run gets a job only once it is due, for in procrastinate a job that waits for a retry would
+hold up whatever was enqueued after it with the same lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import procrastinate
+import psycopg
+from procrastinate.exceptions import ConnectorException
+from procrastinate.schema import SchemaManager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+SCHEMA = "connectors_queue"
+TASK = "ipai.run"
+_RECONNECT_SECONDS = 1.0
+_POLL_SECONDS = 5.0  # a new job is told by NOTIFY; this is for what was not heard
+
+_logger = logging.getLogger(__name__)
+
+
+def set_up(connection: psycopg.Connection[Any]) -> list[str]:
+    """Bring procrastinate's tables up to the installed version, by its own scripts; return those applied."""
+    scripts = sorted(SchemaManager.get_migrations_path().glob("*.sql"))
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(hashtextextended('ipai.queue.set_up', 0))")
+        if not connection.execute("select to_regnamespace(%s)", [SCHEMA]).fetchone()[0]:  # type: ignore[index]
+            connection.execute(f"create schema {SCHEMA}")
+            connection.execute(f"comment on schema {SCHEMA} is 'Jobs of IPAI Data Connectors; the tables are procrastinate''s.'")
+            connection.execute(f"create table {SCHEMA}.applied_scripts (name text primary key)")
+        connection.execute(f"set local search_path to {SCHEMA}")
+        done = {name for (name,) in connection.execute("select name from applied_scripts")}
+        fresh = not connection.execute("select to_regclass('procrastinate_jobs')").fetchone()[0]  # type: ignore[index]
+        if fresh:
+            connection.execute(SchemaManager.get_schema().encode())
+        missing = [script for script in scripts if script.name not in done]
+        for script in missing:
+            if not fresh:
+                connection.execute(script.read_bytes())
+            connection.execute("insert into applied_scripts values (%s)", [script.name])
+    return [] if fresh else [script.name for script in missing]
+
+
+async def work(
+    url: str,
+    run: Callable[[int], None],
+    *,
+    queues: Sequence[str] | None,
+    concurrency: int,
+    stop: asyncio.Event,
+) -> None:
+    """Hand runs to `run`, each in a thread of its own, until `stop` is set and those under way have ended.
+
+    Args:
+        run: gets a run's number; must not raise, since all that can go wrong with a run is in its own row.
+        queues: the names of the only queues to serve; None means all.
+    """
+    loop = asyncio.get_running_loop()
+    ending = asyncio.create_task(stop.wait())
+    with ThreadPoolExecutor(concurrency, thread_name_prefix="run") as threads:
+        while not stop.is_set():
+            app = _app(url, lambda run_id: loop.run_in_executor(threads, run, run_id))
+            try:
+                async with app.open_async():
+                    working = asyncio.create_task(
+                        app.run_worker_async(
+                            queues=queues, concurrency=concurrency, install_signal_handlers=False, delete_jobs="always",
+                            fetch_job_polling_interval=_POLL_SECONDS,
+                        )
+                    )  # fmt: skip
+                    await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+                    working.cancel()  # takes no new jobs and waits for those under way
+                    with suppress(asyncio.CancelledError):
+                        await working
+            except (ConnectorException, psycopg.Error, OSError) as error:
+                _logger.warning("The queue's database is away, trying again: %s", error)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(ending), _RECONNECT_SECONDS)
+
+
+def _app(url: str, run: Callable[[int], asyncio.Future[None]]) -> procrastinate.App:
+    async def configure(connection: psycopg.AsyncConnection[Any]) -> None:
+        # Not by connection options, which poolers in front of Supabase drop.
+        await connection.execute(f"set search_path to {SCHEMA}")
+        await connection.commit()
+
+    app = procrastinate.App(
+        connector=procrastinate.PsycopgConnector(
+            conninfo=url, configure=configure, kwargs={"application_name": "ipai queue"}, min_size=1, max_size=4,
+        )  # fmt: skip
+    )
+
+    @app.task(name=TASK)
+    async def execute(run_id: int) -> None:
+        await run(run_id)
+
+    return app

@@ -1,0 +1,93 @@
+"""The tick: whatever time makes due. Any number of schedulers may tick at once; each thing is done by one of them.
+
+    stalled runs         ended, and retried by their tier
+    due runs             given a job (retries, runs that were put off)
+    due schedules        a run each, exactly one, and the next time
+    late instances       told, once
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from ipai.errors import DatabaseError, IpaiError
+from ipai.schedule import decide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ipai.control_plane import ControlPlane
+
+_BATCH = 10_000
+_SECONDS = 1.0
+_LATE_SECONDS = 30.0
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ticked:
+    """What one tick did."""
+
+    stalled: int
+    scheduled: int
+    deferred: int
+
+
+def tick(control_plane: ControlPlane, now: datetime | None = None) -> Ticked:
+    """Do what is due.
+
+    Args:
+        now: the moment for schedules; the clock's if left out.
+    """
+    stalled = control_plane.runs.reap()
+    for run in stalled:
+        _logger.warning("run %s of %s: its worker %s disappeared", run.id, run.instance, run.worker)
+    scheduled = enqueue_due(control_plane, now or datetime.now(timezone.utc))
+    return Ticked(len(stalled), scheduled, control_plane.runs.defer_due())
+
+
+def enqueue_due(control_plane: ControlPlane, now: datetime) -> int:
+    """Enqueue a run for each schedule that is due, and move all of them on."""
+    with control_plane.transaction():
+        due = control_plane.schedules.due(now, _BATCH)
+        if not due:
+            return 0
+        decided = [(schedule, decide(schedule, schedule.next_at, now)) for schedule in due]
+        runs = [(schedule, decision.run_at) for schedule, decision in decided if decision.run_at is not None]
+        if runs:
+            control_plane.schedules.enqueue(runs)
+        # What never comes true again is put where no tick looks.
+        never = datetime.max.replace(tzinfo=timezone.utc)
+        control_plane.schedules.move_on(
+            [(schedule, decision.next_at or never, decision.due_at) for schedule, decision in decided]
+        )
+        return len(runs)
+
+
+def run_scheduler(connect: Callable[[], ControlPlane], stop: threading.Event) -> None:
+    """Tick every second until `stop` is set; a database that is away is waited for."""
+    told_late_at = float("-inf")
+    while not stop.is_set():
+        try:
+            with connect() as control_plane:
+                while not stop.is_set():
+                    started = time.monotonic()
+                    tick(control_plane)
+                    if started - told_late_at >= _LATE_SECONDS:
+                        told_late_at = started
+                        control_plane.schedules.tell_late(datetime.now(timezone.utc))
+                    stop.wait(max(0.0, _SECONDS - (time.monotonic() - started)))
+        except DatabaseError as error:
+            if error.hint == "Run ipai init.":
+                raise
+            _logger.warning("The database is away, trying again: %s", error)
+            stop.wait(_SECONDS)
+        except IpaiError:
+            _logger.exception("A tick failed")
+            stop.wait(_SECONDS)

@@ -1,0 +1,89 @@
+"""Those who serve the queue (workers, schedulers), and what bounds them (schedules, quotas)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipai import interrupts
+from ipai.control_plane import ControlPlane
+from ipai.errors import DatabaseError, NotFoundError
+from ipai.scheduler import run_scheduler
+from ipai.worker import Worker, stop_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ipai.control_plane import QuotaGroup, Schedule
+    from ipai.service.platform import Platform
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What keeps runs going without anybody at the keyboard."""
+
+    _platform: Platform
+
+    def work(self, *, concurrency: int, queues: Sequence[str] | None, lease_seconds: float, schedule: bool) -> None:
+        """Be a worker, and a scheduler beside it if asked, until a signal ends it."""
+        self._set_up()
+        asyncio.run(self._work(concurrency, queues, lease_seconds, schedule=schedule))
+
+    async def _work(
+        self, concurrency: int, queues: Sequence[str] | None, lease_seconds: float, *, schedule: bool
+    ) -> None:
+        stop = asyncio.Event()
+        stop_on_signals(asyncio.get_running_loop(), stop)
+        worker = Worker(self._platform.connect, self._platform.environments, self._platform.url, concurrency, queues, lease_seconds)
+        work = [worker.work(stop)]
+        if schedule:
+            ended = threading.Event()
+
+            async def end_with_worker() -> None:
+                await stop.wait()
+                ended.set()
+
+            work += [asyncio.to_thread(run_scheduler, self._platform.connect, ended), end_with_worker()]
+        await asyncio.gather(*work)
+
+    def schedule(self) -> None:
+        """Be a scheduler until a signal ends it."""
+        self._set_up()
+        stop = threading.Event()
+        with interrupts.asking(stop.set):
+            run_scheduler(self._platform.connect, stop)
+
+    def schedules(self, name: str | None = None) -> list[Schedule]:
+        with self._platform.control_plane() as control_plane:
+            if name is not None:
+                control_plane.specs.instance(name)
+            return control_plane.schedules.all(name)
+
+    def pause(self, name: str | None, schedule: str | None = None, *, paused: bool) -> int:
+        """Pause or resume schedules: one, all of an instance, or all there are; how many changed."""
+        with self._platform.control_plane() as control_plane:
+            if name is not None:
+                control_plane.specs.instance(name)
+            return control_plane.schedules.pause(name, schedule, paused=paused)
+
+    def quotas(self) -> list[QuotaGroup]:
+        with self._platform.control_plane() as control_plane:
+            return control_plane.specs.quotas()
+
+    def set_quota(self, group: str, max_running: int | None) -> None:
+        """Limit how many runs of a group are under way at once; None lifts the limit."""
+        with self._platform.control_plane() as control_plane:
+            if max_running is not None:
+                control_plane.specs.set_quota(group, max_running)
+            elif not control_plane.specs.remove_quota(group):
+                raise NotFoundError(f"No quota group {group!r} has a limit.", hint="ipai quota list shows those that have.")
+
+    def _set_up(self) -> None:
+        """See that the queue is there: the Supabase CLI knows only our own migrations."""
+        with ControlPlane(self._platform.url) as control_plane:
+            if self._platform.database_url is None or not control_plane.pending_migrations():
+                control_plane.migrate()
+                return
+        raise DatabaseError("The control plane in this database is older than this version of ipai.", hint="Run ipai init.")
