@@ -12,15 +12,17 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import procrastinate
 import psycopg
-from procrastinate.exceptions import ConnectorException
-from procrastinate.schema import SchemaManager
+from psycopg import sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from procrastinate import App
 
 SCHEMA = "connectors_queue"
 TASK = "ipai.run"
@@ -32,14 +34,18 @@ _logger = logging.getLogger(__name__)
 
 def set_up(connection: psycopg.Connection[Any]) -> list[str]:
     """Bring procrastinate's tables up to the installed version, by its own scripts; return those applied."""
-    scripts = sorted(SchemaManager.get_migrations_path().glob("*.sql"))
+    state = f"IPAI Data Connectors: the tables of procrastinate {version('procrastinate')}"
+    noted = "select obj_description(to_regnamespace(%s), 'pg_namespace')"
+    if connection.execute(noted, [SCHEMA]).fetchone() == (state,):
+        return []
+    from procrastinate.schema import SchemaManager  # noqa: PLC0415 - slow to import, and seldom needed
+
+    scripts = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(hashtextextended('ipai.queue.set_up', 0))")
-        if not connection.execute("select to_regnamespace(%s)", [SCHEMA]).fetchone()[0]:  # type: ignore[index]
-            connection.execute(f"create schema {SCHEMA}")
-            connection.execute(f"comment on schema {SCHEMA} is 'Jobs of IPAI Data Connectors; the tables are procrastinate''s.'")
-            connection.execute(f"create table {SCHEMA}.applied_scripts (name text primary key)")
+        connection.execute(f"create schema if not exists {SCHEMA}")
         connection.execute(f"set local search_path to {SCHEMA}")
+        connection.execute("create table if not exists applied_scripts (name text primary key)")
         done = {name for (name,) in connection.execute("select name from applied_scripts")}
         fresh = not connection.execute("select to_regclass('procrastinate_jobs')").fetchone()[0]  # type: ignore[index]
         if fresh:
@@ -49,6 +55,7 @@ def set_up(connection: psycopg.Connection[Any]) -> list[str]:
             if not fresh:
                 connection.execute(script.read_bytes())
             connection.execute("insert into applied_scripts values (%s)", [script.name])
+        connection.execute(sql.SQL("comment on schema {} is {}").format(sql.Identifier(SCHEMA), sql.Literal(state)))
     return [] if fresh else [script.name for script in missing]
 
 
@@ -66,6 +73,8 @@ async def work(
         run: gets a run's number; must not raise, since all that can go wrong with a run is in its own row.
         queues: the names of the only queues to serve; None means all.
     """
+    from procrastinate.exceptions import ConnectorException  # noqa: PLC0415 - as above
+
     loop = asyncio.get_running_loop()
     ending = asyncio.create_task(stop.wait())
     with ThreadPoolExecutor(concurrency, thread_name_prefix="run") as threads:
@@ -89,7 +98,9 @@ async def work(
                 await asyncio.wait_for(asyncio.shield(ending), _RECONNECT_SECONDS)
 
 
-def _app(url: str, run: Callable[[int], asyncio.Future[None]]) -> procrastinate.App:
+def _app(url: str, run: Callable[[int], asyncio.Future[None]]) -> App:
+    import procrastinate  # noqa: PLC0415 - as above
+
     async def configure(connection: psycopg.AsyncConnection[Any]) -> None:
         # Not by connection options, which poolers in front of Supabase drop.
         await connection.execute(f"set search_path to {SCHEMA}")

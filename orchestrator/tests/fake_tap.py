@@ -1,7 +1,7 @@
 """A small Singer tap: counts up to a number per stream, remembers where it stopped, and fails on request.
 
 Settings: streams {name: rows}, state_every, fail_after [stream, rows], how (exit, kill, garbage, hang, shout), secret,
-password.
+password, pause (seconds after each row).
 """
 
 import json
@@ -76,6 +76,7 @@ for stream in selected:
         if config.get("fail_after") == [stream, number - 1]:
             fail(config["how"])
         write({"type": "RECORD", "stream": stream, "record": {"id": number}})
+        time.sleep(config.get("pause", 0))
         if number % config.get("state_every", 1) == 0 or number == streams[stream]:
             state["bookmarks"][stream] = {"id": number}
             write({"type": "STATE", "value": state})

@@ -14,12 +14,16 @@ import pytest
 
 from ipai import interrupts
 from ipai.control_plane import ControlPlane, LogLine
+from ipai.control_plane.migrations import migrations
 from ipai.errors import BusyError, DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ipai.service import Platform
+
+
+LEASE = 30.0
 
 
 @pytest.fixture
@@ -30,14 +34,15 @@ def control_plane(platform: Platform) -> Iterator[ControlPlane]:
 
 def test_migrations_are_applied_once_and_written_into_supabases_book(database: str) -> None:
     with ControlPlane(database) as control_plane:
-        assert [each.version for each in control_plane.pending_migrations()] == ["20261122000001"]
-        assert [each.version for each in control_plane.migrate()] == ["20261122000001"]
+        pending = control_plane.pending_migrations()
+        assert [each.version for each in pending][:2] == ["20261122000001", "20261125000001"]
+        assert control_plane.migrate() == pending
         assert control_plane.migrate() == []
     with psycopg.connect(database) as connection:
         book = connection.execute(
-            "select version, name, cardinality(statements) from supabase_migrations.schema_migrations"
+            "select version, name, cardinality(statements) from supabase_migrations.schema_migrations order by version"
         )
-        assert book.fetchall() == [("20261122000001", "control_plane", 1)]
+        assert book.fetchall() == [(each.version, each.name, 1) for each in pending]
 
 
 def test_what_the_supabase_cli_applied_is_not_applied_again(database: str) -> None:
@@ -50,13 +55,14 @@ def test_what_the_supabase_cli_applied_is_not_applied_again(database: str) -> No
         connection.execute(
             "insert into supabase_migrations.schema_migrations values ('20261122000001', '{}', 'control_plane')"
         )
+        connection.execute(migrations()[0].path.read_bytes())
     with ControlPlane(database) as control_plane:
-        assert control_plane.migrate() == []
+        assert control_plane.migrate() == migrations()[1:]
 
 
 def test_a_database_that_is_not_set_up_says_so(database: str) -> None:
     with ControlPlane(database) as control_plane, pytest.raises(DatabaseError, match="not set up") as caught:
-        control_plane.instances()
+        control_plane.specs.instances()
     assert caught.value.hint == "Run ipai init."
 
 
@@ -65,32 +71,55 @@ def test_a_database_that_is_not_there_says_so() -> None:
         ControlPlane("postgresql://nobody:secret-pw@127.0.0.1:1/x")
 
 
-def test_an_older_run_can_no_longer_store_state(control_plane: ControlPlane) -> None:
-    older = control_plane.start_run("x_y", streams=None, full_refresh=False)
-    control_plane.claim_state(older)
-    control_plane.store_state(older, {"bookmarks": {"a": 1}})
-    newer = control_plane.start_run("x_y", streams=["a"], full_refresh=True)
-    assert control_plane.claim_state(newer) == {"bookmarks": {"a": 1}}
+def test_an_older_run_can_no_longer_store_state(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
+    name = declare({})
+    states = control_plane.states
+    older = control_plane.runs.start(name, "cli a", LEASE)
+    states.take_over(older)
+    part = states.open_part(older, 0, {}, None)
+    states.store(older, part, {"bookmarks": {"a": 1}})
+    control_plane.runs.finish(older, "failed")
+    newer = control_plane.runs.start(name, "cli b", LEASE, streams=["a"], full_refresh=True)
+    for refused in (lambda: states.store(older, part, {"bookmarks": {"a": 2}}), lambda: states.open_part(older, 1, {}, None)):
+        with pytest.raises(BusyError):
+            refused()
+    assert states.take_over(newer) == {"bookmarks": {"a": 1}}
     with pytest.raises(BusyError):
-        control_plane.store_state(older, {"bookmarks": {"a": 2}})
+        states.take_over(older)
     with pytest.raises(BusyError):
-        control_plane.claim_state(older)
-    assert control_plane.state("x_y") == {"bookmarks": {"a": 1}}
+        states.fold(older)
+    assert states.of(name) == {"bookmarks": {"a": 1}}
 
 
-def test_a_finished_run_stays_finished(control_plane: ControlPlane) -> None:
-    run = control_plane.start_run("x_y", streams=None, full_refresh=False)
-    control_plane.finish_run(run, "failed", {"message": "first"})
-    assert control_plane.finish_run(run, "succeeded").error == {"message": "first"}
+def test_parts_are_folded_whoever_comes_next(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
+    name = declare({})
+    states = control_plane.states
+    run = control_plane.runs.start(name, "cli a", LEASE)
+    states.take_over(run)
+    parts = [states.open_part(run, 0, {}, ["a", "b"]), states.open_part(run, 1, {}, ["c"])]
+    states.store(run, parts[0], {"bookmarks": {"a": 1, "c": "not its own"}})
+    states.store(run, parts[1], {"bookmarks": {"c": 3}})
+    assert states.of(name) == {"bookmarks": {"a": 1, "c": 3}}  # seen while the run is under way
+    control_plane.runs.finish(run, "failed")
+    after = control_plane.runs.start(name, "cli b", LEASE)
+    assert states.take_over(after, clear=["a"]) == {"bookmarks": {"c": 3}}
+    assert states.fold(after) == {"bookmarks": {"c": 3}}
+
+
+def test_a_finished_run_stays_finished(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
+    run = control_plane.runs.start(declare({}), "cli a", LEASE)
+    control_plane.runs.finish(run, "failed", {"message": "first"})
+    assert control_plane.runs.finish(run, "succeeded") is None
+    assert control_plane.runs.run(run.id).error == {"message": "first"}
 
 
 def test_one_holder_of_an_instance(platform: Platform, control_plane: ControlPlane) -> None:
-    with ControlPlane(platform.url) as other, control_plane.locked("x_y"):
-        with pytest.raises(BusyError), other.locked("x_y"):
+    with ControlPlane(platform.url) as other, control_plane.runs.locked("x_y"):
+        with pytest.raises(BusyError), other.runs.locked("x_y"):
             pass
-        with other.locked("other_y"):
+        with other.runs.locked("other_y"):
             pass
-    with ControlPlane(platform.url) as third, third.locked("x_y"):
+    with ControlPlane(platform.url) as third, third.runs.locked("x_y"):
         pass
 
 
@@ -103,11 +132,13 @@ def test_a_url_that_cannot_be_read_is_not_repeated(url: str) -> None:
     assert "s3cr" not in f"{caught.value} {caught.value.hint}"
 
 
-def test_a_state_that_postgres_cannot_hold_is_refused_in_words(control_plane: ControlPlane) -> None:
-    run = control_plane.start_run("x_y", streams=None, full_refresh=False)
-    control_plane.claim_state(run)
+def test_a_state_that_postgres_cannot_hold_is_refused_in_words(
+    control_plane: ControlPlane, declare: Callable[..., str]
+) -> None:
+    run = control_plane.runs.start(declare({}), "cli a", LEASE)
+    part = control_plane.states.open_part(run, 0, {}, None)
     with pytest.raises(DatabaseError, match="refused"):
-        control_plane.store_state(run, {"bookmarks": {"a": "\0"}})
+        control_plane.states.store(run, part, {"bookmarks": {"a": "\0"}})
 
 
 def test_a_role_without_rights_is_told_so(database: str) -> None:
@@ -124,17 +155,20 @@ def test_a_role_without_rights_is_told_so(database: str) -> None:
             connection.execute("drop role bystander")
 
 
-def test_a_signal_leaves_the_connection_whole(control_plane: ControlPlane) -> None:
+def test_a_signal_leaves_the_connection_whole(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
     """It used to cut a statement in two now and then, and the cancelled run could not be recorded."""
+    name = declare({})
     offsets = random.Random(1)
     numbers = itertools.count()
     now = datetime.now(timezone.utc)
     for _ in range(150):
-        run = control_plane.start_run("shop", streams=None, full_refresh=False)
+        run = control_plane.runs.start(name, "cli a", LEASE)
         alarm = threading.Timer(offsets.uniform(0, 0.01), os.kill, (os.getpid(), signal.SIGTERM))
         with pytest.raises(interrupts.Terminated), interrupts.handled():  # noqa: PT012 - it comes anywhere within
             alarm.start()
             while True:
-                control_plane.add_logs(run, [LogLine(next(numbers), now, "tap", "said" * 50) for _ in range(20)])
+                control_plane.runs.add_logs(run, [LogLine(next(numbers), now, "tap", "said" * 50) for _ in range(20)])
         alarm.join()
-        assert control_plane.finish_run(run, "cancelled").status == "cancelled"
+        finished = control_plane.runs.finish(run, "cancelled")
+        assert finished is not None
+        assert finished.status == "cancelled"

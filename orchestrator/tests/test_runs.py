@@ -228,7 +228,9 @@ def test_one_run_at_a_time(platform: Platform, declare: Declare) -> None:
 def test_a_run_whose_process_is_gone_is_closed_by_the_next(platform: Platform, declare: Declare) -> None:
     name = declare({})
     with platform.control_plane() as control_plane:
-        control_plane.start_run(name, streams=None, full_refresh=False)
+        control_plane.runs.start(name, "cli somewhere", 3600)
+    with psycopg.connect(platform.url) as connection:  # a run's first second belongs to it, lock or not
+        connection.execute("update connectors.connector_runs set started_at = started_at - interval '2 seconds'")
     platform.run(name)
     newest, orphan = platform.status(name, limit=2)
     assert (newest.run.status, orphan.run.status) == ("succeeded", "failed")

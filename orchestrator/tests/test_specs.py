@@ -6,7 +6,7 @@ import pytest
 
 from ipai.errors import SpecError
 from ipai.resources import resource
-from ipai.specs import StreamRule, builtin_connectors, load_catalogs
+from ipai.specs import ScheduleSpec, StreamRule, builtin_connectors, load_catalogs
 
 INSTANCE = """\
 kind: instance
@@ -96,7 +96,7 @@ def test_a_valid_folder_becomes_values(tmp_path: Path) -> None:
     )
     instance = load_catalogs(tmp_path).instances["prod_odoo"]
     assert instance.streams == (StreamRule("a*"), StreamRule("b", exclude=frozenset({"c"})))
-    assert (instance.schedule, instance.sla_tier) == ("0 * * * *", "critical")
+    assert (instance.schedules, instance.sla_tier) == ((ScheduleSpec("0 * * * *"),), "critical")
 
 
 def test_dates_and_numbers_in_settings_stay_json(tmp_path: Path) -> None:

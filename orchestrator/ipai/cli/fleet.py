@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ipai.service import Platform
+
+
+_json_lines = click.option("--json", "as_json", is_flag=True, help="Log JSON, one object a line.")
 
 
 def _worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,31 +36,36 @@ def _worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @_worker_options
+@_json_lines
 @click.pass_obj
-def worker(platform: Platform, concurrency: int, queues: tuple[str, ...], lease_seconds: float) -> None:
+def worker(
+    platform: Platform, concurrency: int, queues: tuple[str, ...], lease_seconds: float, as_json: bool
+) -> None:
     """Execute queued runs until SIGTERM or Ctrl-C.
 
     Start as many as you like, on as many machines: they share the database and nothing else. A worker that is told to
     end stops its runs at their last STATE; others go on from there.
     """
-    _log_to_stderr()
+    _log_to_stderr(as_json)
     platform.fleet.work(concurrency=concurrency, queues=queues or None, lease_seconds=lease_seconds, schedule=False)
 
 
 @click.command()
+@_json_lines
 @click.pass_obj
-def scheduler(platform: Platform) -> None:
+def scheduler(platform: Platform, as_json: bool) -> None:
     """Enqueue what is due, and find stalled and late runs, until SIGTERM or Ctrl-C. Two are as good as one, and safer."""
-    _log_to_stderr()
+    _log_to_stderr(as_json)
     platform.fleet.schedule()
 
 
 @click.command()
 @_worker_options
+@_json_lines
 @click.pass_obj
-def up(platform: Platform, concurrency: int, queues: tuple[str, ...], lease_seconds: float) -> None:
+def up(platform: Platform, concurrency: int, queues: tuple[str, ...], lease_seconds: float, as_json: bool) -> None:
     """Be scheduler and worker in one process: all that a small server needs."""
-    _log_to_stderr()
+    _log_to_stderr(as_json)
     platform.fleet.work(concurrency=concurrency, queues=queues or None, lease_seconds=lease_seconds, schedule=True)
 
 
@@ -167,9 +177,26 @@ def _done(as_json: bool, document: dict[str, Any], text: str) -> None:
         click.echo(text)
 
 
-def _log_to_stderr() -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)
+class _JsonLines(logging.Formatter):
+    """One JSON object a line, for whatever gathers logs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _log_to_stderr(as_json: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("procrastinate").setLevel(logging.ERROR)
 
 
 COMMANDS = (worker, scheduler, up, cancel, schedule, quota)

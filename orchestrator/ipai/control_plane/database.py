@@ -109,22 +109,22 @@ class Room:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def _do(self, name: str, **parameters: Any) -> int:
+    def _do(self, statement: str, /, **parameters: Any) -> int:
         """Execute a statement; return how many rows it was about."""
         with self._database.explained():
-            return self._database.connection.execute(self._statement(name), parameters).rowcount
+            return self._database.connection.execute(self._statement(statement), parameters).rowcount
 
-    def _do_many(self, name: str, parameters: Sequence[Mapping[str, Any]]) -> None:
+    def _do_many(self, statement: str, parameters: Sequence[Mapping[str, Any]]) -> None:
         with self._database.explained(), self._database.connection.cursor() as cursor:
-            cursor.executemany(self._statement(name), parameters)
+            cursor.executemany(self._statement(statement), parameters)
 
-    def _rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+    def _rows(self, statement: str, /, **parameters: Any) -> list[dict[str, Any]]:
         with self._database.explained(), self._database.connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(self._statement(name), parameters).fetchall()
+            return cursor.execute(self._statement(statement), parameters).fetchall()
 
-    def _records(self, kind: type[T], name: str, **parameters: Any) -> list[T]:
+    def _records(self, kind: type[T], statement: str, /, **parameters: Any) -> list[T]:
         with self._database.explained(), self._database.connection.cursor(row_factory=class_row(kind)) as cursor:
-            return cursor.execute(self._statement(name), parameters).fetchall()
+            return cursor.execute(self._statement(statement), parameters).fetchall()
 
     def _statement(self, name: str) -> str:
         return statements(self.statements_of)[name]

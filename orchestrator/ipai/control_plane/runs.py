@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
@@ -14,9 +15,9 @@ from ipai.errors import BusyError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
 _ZOMBIE_SECONDS = 5.0
+_NEVER = datetime(9999, 1, 1, tzinfo=timezone.utc)
 
 
 class RunStore(Room):
@@ -33,7 +34,7 @@ class RunStore(Room):
         streams: Sequence[str] | None = None,
         full_refresh: bool = False,
         backfill: tuple[datetime, datetime | None] | None = None,
-        due_at: datetime | str | None = None,
+        due_at: datetime | None = None,
         priority: int = 0,
         trigger: str = "manual",
     ) -> Run:
@@ -53,7 +54,7 @@ class RunStore(Room):
         """
         with self._database.transaction():
             # No worker takes what is due in the far future; what waits there already is taken from them.
-            waiting = self.enqueue(instance, due_at="infinity", **asked)
+            waiting = self.enqueue(instance, due_at=_NEVER, **asked)
             run = self.claim(waiting.id, worker, lease_seconds)
             if isinstance(run, str):
                 raise self._busy(instance, run)

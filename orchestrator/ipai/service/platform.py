@@ -163,6 +163,7 @@ class Platform:
             BusyError: another process runs the instance, or its quota group is full.
         """
         with self.control_plane() as control_plane, LeaseKeeper(self.connect) as leases:
+            control_plane.specs.instance(name)
             run = control_plane.runs.start(
                 name, worker_name("cli"), leases.lease_seconds,
                 streams=streams, full_refresh=full_refresh, backfill=backfill,

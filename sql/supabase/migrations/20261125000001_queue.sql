@@ -175,23 +175,21 @@ end $$;
 create function connectors.make_jobs(p_limit integer) returns integer
 language plpgsql set search_path = connectors_queue, pg_temp as $$
 declare
-    jobs procrastinate_job_to_defer_v1[];
     ids bigint[];
 begin
-    select array_agg(row(d.queue, 'ipai.run', d.priority, d.instance, null, jsonb_build_object('run_id', d.id), null)::procrastinate_job_to_defer_v1)
-    into jobs
-    from (
-        select id, instance, queue, priority from connectors.connector_runs
-        where status = 'queued' and job_id is null and due_at <= now()
-        order by priority desc, id limit p_limit for update skip locked
-    ) d;
-    if jobs is null then
-        return 0;
-    end if;
-    ids := procrastinate_defer_jobs_v1(jobs);
+    ids := procrastinate_defer_jobs_v1((
+        select array_agg(
+            row(d.queue, 'ipai.run', d.priority, d.instance, null, jsonb_build_object('run_id', d.id), null)::procrastinate_job_to_defer_v1
+        )
+        from (
+            select id, instance, queue, priority from connectors.connector_runs
+            where status = 'queued' and job_id is null and due_at <= clock_timestamp()
+            order by priority desc, id limit p_limit for update skip locked
+        ) d
+    ));
     update connectors.connector_runs r set job_id = j.id
     from procrastinate_jobs j where j.id = any (ids) and r.id = (j.args ->> 'run_id')::bigint;
-    return cardinality(ids);
+    return coalesce(cardinality(ids), 0);
 end $$;
 
 create function connectors.enqueue_run(
@@ -241,7 +239,7 @@ begin
         perform pg_advisory_xact_lock(hashtextextended('ipai.quota.' || r.quota_group, 0));
     end if;
     -- A run in the foreground holds an advisory lock as well: without it, its process is gone, whatever its lease says.
-    update connectors.connector_runs o set lease_expires_at = '-infinity'
+    update connectors.connector_runs o set lease_expires_at = started_at
     where o.instance = r.instance and o.status = 'running' and o.job_id is null and o.worker like 'cli %'
         and o.started_at < clock_timestamp() - interval '1 second'
         and pg_try_advisory_xact_lock(hashtextextended('ipai.instance.' || r.instance, 0));
@@ -258,7 +256,7 @@ begin
             on conflict (id) do update set fencing_token = greatest(s.fencing_token + 1, excluded.fencing_token)
             returning fencing_token into token;
             update connectors.connector_runs
-            set status = 'running', started_at = clock_timestamp(), worker = p_worker, waits_for = null,
+            set status = 'running', started_at = clock_timestamp(), due_at = least(due_at, now()), worker = p_worker, waits_for = null,
                 lease_expires_at = clock_timestamp() + p_lease, fencing_token = token
             where id = p_run;
             outcome := 'claimed';
@@ -312,7 +310,7 @@ begin
         return null;
     end if;
     delay := case
-        when r.cancel_requested_at is not null then null
+        when r.cancel_requested_at is not null or r.job_id is null then null -- in the foreground somebody looks on
         when p_error_kind = 'interrupted' then interval '0'
         when p_status = 'failed' and p_error_kind in ('transient', 'stalled') then connectors.retry_delay(r.sla_tier, r.attempt)
         when p_status = 'failed' and p_error_kind = 'quota' then
@@ -392,7 +390,7 @@ begin
         r := connectors.finish_run(
             r.id, r.fencing_token, 'failed',
             jsonb_build_object('side', 'ipai', 'message', format('The worker %s that held this run disappeared.', coalesce(r.worker, '?'))),
-            case when r.job_id is null then 'abandoned' else 'stalled' end
+            'stalled'
         );
         return next r;
     end loop;

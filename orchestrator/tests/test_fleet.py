@@ -1,0 +1,150 @@
+"""Real workers and schedulers, as processes of their own, over one database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ipai.service import Platform
+
+Declare = Callable[..., str] if TYPE_CHECKING else Any
+ORDERS = [["orders", number] for number in range(1, 6)]
+ITEMS = [["items", number] for number in range(1, 4)]
+
+
+def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    """Wait for a condition; what it returned."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def start(platform: Platform, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start `ipai` in a process of its own; it is gone after the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run(*arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "ipai", "--home", str(platform.home), "--database", platform.url, *arguments]
+        with (tmp_path / f"{len(started)}.log").open("wb") as log:
+            started.append(subprocess.Popen(command, stderr=log, stdout=log, env=dict(os.environ)))
+        return started[-1]
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            process.wait(40)
+    for path in sorted(tmp_path.glob("*.log")):
+        print(path.name, path.read_text())
+
+
+@pytest.fixture
+def rows(platform: Platform) -> Iterator[Callable[..., list[Any]]]:
+    with psycopg.connect(platform.url, autocommit=True) as connection:
+        yield lambda query: connection.execute(query).fetchall()
+
+
+def test_a_worker_executes_what_is_enqueued(
+    platform: Platform, declare: Declare, start: Any, loaded: Callable[[], list[Any]]
+) -> None:
+    name = declare({})
+    queued = platform.enqueue(name)
+    assert (queued.status, queued.started_at) == ("queued", None)
+    start("worker")
+    ended = platform.wait(queued.id, timeout=30)
+    assert (ended.id, ended.status) == (queued.id, "succeeded")
+    assert loaded() == [*ORDERS, *ITEMS, "end"]
+
+
+def test_asking_twice_for_what_waits_is_one_run(platform: Platform, declare: Declare) -> None:
+    name = declare({})
+    first = platform.enqueue(name)
+    assert platform.enqueue(name).id == first.id
+    assert platform.enqueue(name, streams=["orders"]).id != first.id
+    assert platform.cancel(first.id) == "cancelled"
+    assert platform.enqueue(name).id != first.id
+
+
+def test_a_worker_that_is_killed_is_found_and_its_run_goes_on_elsewhere(
+    platform: Platform, declare: Declare, start: Any, rows: Any, loaded: Callable[[], list[Any]]
+) -> None:
+    name = declare({"fail_after": ["orders", 3], "how": "hang"})
+    rows("update connectors.sla_tiers set first_delay = '1 second' returning 1")
+    queued = platform.enqueue(name)
+    victim = start("worker", "--lease-seconds", "3")
+    until(lambda: platform.state(name) == {"bookmarks": {"orders": {"id": 3}}})
+    declare({})  # the source is well again
+    victim.kill()
+    start("up", "--lease-seconds", "3")
+    ended = platform.wait(queued.id, timeout=60)
+    assert (ended.status, ended.trigger, ended.attempt) == ("succeeded", "retry", 2)
+    assert loaded() == [*ORDERS, *ITEMS, "end"]
+    stalled = platform.status(name, limit=2)[1].run
+    assert (stalled.status, stalled.error_kind) == ("failed", "stalled")
+
+
+def test_a_zombie_is_refused(
+    platform: Platform, declare: Declare, start: Any, rows: Any, loaded: Callable[[], list[Any]]
+) -> None:
+    """A worker that slept through its lease wakes up beside the run that took its place."""
+    name = declare({"streams": {"orders": 200}, "pause": 0.05})
+    rows("update connectors.sla_tiers set first_delay = '1 second' returning 1")
+    queued = platform.enqueue(name)
+    zombie = start("worker", "--lease-seconds", "2")
+    until(lambda: platform.state(name))
+    zombie.send_signal(signal.SIGSTOP)
+    start("up", "--lease-seconds", "30")
+    until(lambda: platform.status(name, limit=1)[0].run.trigger == "retry")
+    until(lambda: platform.status(name, limit=1)[0].run.status == "running")
+    zombie.send_signal(signal.SIGCONT)
+    ended = platform.wait(queued.id, timeout=60)
+    assert (ended.status, ended.attempt) == ("succeeded", 2)
+    assert platform.state(name) == {"bookmarks": {"orders": {"id": 200}}}
+    first = platform.status(name, limit=2)[1].run
+    assert (first.status, first.error_kind) == ("failed", "stalled")
+    assert rows("select count(*) from connectors.connector_runs") == [(2,)]
+
+
+def test_sigterm_hands_the_run_on(
+    platform: Platform, declare: Declare, start: Any, loaded: Callable[[], list[Any]]
+) -> None:
+    name = declare({"streams": {"orders": 40}, "pause": 0.05})
+    queued = platform.enqueue(name)
+    first = start("worker")
+    until(lambda: platform.state(name))
+    first.terminate()
+    assert first.wait(20) == 0
+    interrupted = platform.status(name, limit=2)[1].run
+    assert (interrupted.status, interrupted.error_kind) == ("cancelled", "interrupted")
+    start("worker")
+    ended = platform.wait(queued.id, timeout=30)
+    assert (ended.status, ended.trigger, ended.attempt) == ("succeeded", "resume", 1)
+    assert platform.state(name) == {"bookmarks": {"orders": {"id": 40}}}
+    assert {number for _, number in (row for row in loaded() if row != "end")} == set(range(1, 41))
+
+
+def test_cancelling_ends_a_run_at_its_last_state(platform: Platform, declare: Declare, start: Any) -> None:
+    name = declare({"fail_after": ["orders", 3], "how": "hang"})
+    queued = platform.enqueue(name)
+    start("worker", "--lease-seconds", "5")
+    until(lambda: platform.state(name))
+    assert platform.cancel(queued.id) == "running"
+    ended = platform.wait(queued.id, timeout=20)
+    assert (ended.status, ended.error_kind) == ("cancelled", "cancelled")
+    assert platform.state(name) == {"bookmarks": {"orders": {"id": 3}}}
+    assert len(platform.status(name, limit=5)) == 1  # nobody tries it again
