@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # A tick comes every second: what is found due this much later was due while no scheduler ran.
 DOWNTIME = timedelta(minutes=5)
+_NO_ZONE = (ZoneInfoNotFoundError, ValueError, OSError)
+_MOST_WINDOWS = 50  # then the blackout is for ever, and is looked at again some time
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -61,14 +63,20 @@ def schedule_problems(schedule: Timed) -> Iterator[tuple[str, str]]:
         yield "cron", f"{schedule.cron!r} is no cron expression: {error}"
     try:
         ZoneInfo(schedule.time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    except _NO_ZONE:
         yield "time_zone", f"there is no time zone {schedule.time_zone!r}; write an IANA name such as Asia/Manila"
 
 
 def next_due(schedule: Timed, after: datetime) -> datetime | None:
-    """The first time after a moment that the cron expression names; None if there is none in the next fifty years."""
-    local = after.astimezone(ZoneInfo(schedule.time_zone))
-    return next(CronSim(schedule.cron, local), None)
+    """The first time after a moment that the cron expression names; None if it names none, or says nothing at all.
+
+    What is declared is checked, see `schedule_problems`; but rows can be written by anybody, and must not stop the others.
+    """
+    try:
+        local = after.astimezone(ZoneInfo(schedule.time_zone))
+        return next(CronSim(schedule.cron, local), None)
+    except (CronSimError, *_NO_ZONE):
+        return None
 
 
 def decide(schedule: Timed, due_at: datetime | None, now: datetime) -> Decision:
@@ -93,7 +101,7 @@ def decide(schedule: Timed, due_at: datetime | None, now: datetime) -> Decision:
 def blackout_end(schedule: Timed, now: datetime) -> datetime | None:
     """When the blackout that `now` is in ends; None outside of any."""
     end = now
-    for _ in range(len(schedule.blackouts) + 1):  # windows may adjoin
+    for _ in range(_MOST_WINDOWS):  # they may adjoin
         ends = [found for window in schedule.blackouts if (found := _window_end(window, schedule.time_zone, end))]
         if not ends:
             break
