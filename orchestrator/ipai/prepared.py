@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _TAIL_LINES = 20
 _LOOK_SECONDS = 0.2  # how often a call looks whether it is to stop
 _FOLDER_PREFIX = "ipai-run-"
-_SETTLED_SECONDS = 60.0
+_SETTLED_SECONDS = 5.0
 _STATE_TABLE = "connectors.connector_state"
 
 

@@ -102,7 +102,10 @@ def blackout_end(schedule: Timed, now: datetime) -> datetime | None:
     """When the blackout that `now` is in ends; None outside of any."""
     end = now
     for _ in range(_MOST_WINDOWS):  # they may adjoin
-        ends = [found for window in schedule.blackouts if (found := _window_end(window, schedule.time_zone, end))]
+        try:
+            ends = [found for window in schedule.blackouts if (found := _window_end(window, schedule.time_zone, end))]
+        except (KeyError, *_NO_ZONE):
+            return None  # as in next_due
         if not ends:
             break
         end = max(ends)
