@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ class Fleet:
         """Be a scheduler until a signal ends it."""
         self._set_up()
         stop = threading.Event()
-        with interrupts.asking(stop.set):
+        with suppress(KeyboardInterrupt), interrupts.asking(stop.set):  # being told to end is how it ends
             run_scheduler(self._platform.connect, stop)
 
     def schedules(self, name: str | None = None) -> list[Schedule]:
