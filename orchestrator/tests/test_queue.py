@@ -37,6 +37,10 @@ def sql(platform: Platform) -> Iterator[Callable[..., list[Any]]]:
 
 
 def claimed(control_plane: ControlPlane, run: Run) -> Run:
+    """Start a run as a worker does that has got its job from the queue."""
+    control_plane.runs.enqueue(  # what waits already is brought forward, and gets its job
+        run.instance, streams=run.streams, full_refresh=run.full_refresh
+    )
     found = control_plane.runs.claim(run.id, "worker test", LEASE)
     assert isinstance(found, Run)
     return found

@@ -103,7 +103,7 @@ class Fleet:
 
     def leftovers(self) -> list[str]:
         """What is still there although every member has ended: processes, and folders with settings."""
-        found = [f"process {pid}: {command!r}" for pid, command in processes() if str(self.folder).encode() in command]
+        found = [f"process {pid}: {command!r}" for pid, command in self._ours()]
         found += [f"folder {path}" for path in self.folder.glob("*/tmp/ipai-run-*")]
         return found
 
@@ -112,10 +112,14 @@ class Fleet:
             if member.process is not None:
                 member.signal(signal.SIGCONT)
                 member.kill()
-        for pid, command in processes():
-            if str(self.folder).encode() in command:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        for pid, _ in self._ours():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _ours(self) -> list[tuple[int, bytes]]:
+        """Processes of this campaign, the server's aside."""
+        ours, server = str(self.folder).encode(), str(self.folder / "postgres").encode()
+        return [(pid, command) for pid, command in processes() if ours in command and server not in command]
 
 
 def processes() -> Iterator[tuple[int, bytes]]:
