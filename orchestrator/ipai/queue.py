@@ -84,7 +84,7 @@ async def work(
                 async with app.open_async():
                     working = asyncio.create_task(
                         app.run_worker_async(
-                            queues=queues, concurrency=concurrency, install_signal_handlers=False, delete_jobs="always",
+                            queues=queues or None, concurrency=concurrency, install_signal_handlers=False, delete_jobs="always",
                             fetch_job_polling_interval=_POLL_SECONDS,
                         )
                     )  # fmt: skip
@@ -108,8 +108,12 @@ def _app(url: str, run: Callable[[int], asyncio.Future[None]]) -> App:
 
     app = procrastinate.App(
         connector=procrastinate.PsycopgConnector(
-            conninfo=url, configure=configure, kwargs={"application_name": "ipai queue"}, min_size=1, max_size=4,
-        )  # fmt: skip
+            conninfo=url,
+            configure=configure,
+            kwargs={"application_name": "ipai queue"},
+            min_size=1,
+            max_size=4,
+        )
     )
 
     @app.task(name=TASK)

@@ -1,8 +1,8 @@
 """When a schedule is due: cron expressions in a time zone, over changes of the clock, blackouts and downtime.
 
-A cron expression follows the wall clock of its time zone the way Debian's cron does: an hour that is skipped in spring does
-not lose its runs (they are due right after the gap), and one that comes twice in autumn does not repeat those at a fixed
-time. Pure functions; who calls them with what is the scheduler's business.
+A cron expression follows the wall clock of its time zone the way Debian's cron does: an hour that is skipped in spring
+does not lose its runs (they are due right after the gap), and one that comes twice in autumn does not repeat those at a
+fixed time. Pure functions; who calls them with what is the scheduler's business.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def schedule_problems(schedule: Timed) -> Iterator[tuple[str, str]]:
 def next_due(schedule: Timed, after: datetime) -> datetime | None:
     """The first time after a moment that the cron expression names; None if it names none, or says nothing at all.
 
-    What is declared is checked, see `schedule_problems`; but rows can be written by anybody, and must not stop the others.
+    What is declared is checked, see `schedule_problems`; but anybody can write rows, and they must not stop the others.
     """
     try:
         local = after.astimezone(ZoneInfo(schedule.time_zone))
@@ -91,7 +91,9 @@ def decide(schedule: Timed, due_at: datetime | None, now: datetime) -> Decision:
         return Decision(None, None, upcoming)
     if (end := blackout_end(schedule, now)) is not None:
         # Like downtime: at its end one run makes up for all that was due, or none does.
-        return Decision(None, due_at, end if schedule.catch_up == "one" else next_due(schedule, end - timedelta(seconds=1)))
+        return Decision(
+            None, due_at, end if schedule.catch_up == "one" else next_due(schedule, end - timedelta(seconds=1))
+        )
     if schedule.catch_up == "none" and now - due_at > DOWNTIME:
         return Decision(None, due_at, upcoming)
     jitter = timedelta(seconds=random.uniform(0, schedule.jitter_seconds))  # noqa: S311 - it only spreads the load

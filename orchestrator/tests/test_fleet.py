@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -15,10 +14,11 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from ipai.service import Platform
 
-Declare = Callable[..., str] if TYPE_CHECKING else Any
+Declare = Any
 ORDERS = [["orders", number] for number in range(1, 6)]
 ITEMS = [["items", number] for number in range(1, 4)]
 
@@ -98,9 +98,7 @@ def test_a_worker_that_is_killed_is_found_and_its_run_goes_on_elsewhere(
     assert (stalled.status, stalled.error_kind) == ("failed", "stalled")
 
 
-def test_a_zombie_is_refused(
-    platform: Platform, declare: Declare, start: Any, rows: Any, loaded: Callable[[], list[Any]]
-) -> None:
+def test_a_zombie_is_refused(platform: Platform, declare: Declare, start: Any, rows: Any) -> None:
     """A worker that slept through its lease wakes up beside the run that took its place."""
     name = declare({"streams": {"orders": 200}, "pause": 0.05})
     rows("update connectors.sla_tiers set first_delay = '1 second' returning 1")

@@ -53,7 +53,9 @@ def test_a_stream_that_never_ran_counts_as_the_average() -> None:
 
 
 def test_children_stay_with_their_parents_even_if_those_are_not_selected() -> None:
-    family = catalog("repos", "commits", "issues", "x", "y", parents={"commits": "repos", "issues": "repos"}, deselected=("repos",))
+    family = catalog(
+        "repos", "commits", "issues", "x", "y", parents={"commits": "repos", "issues": "repos"}, deselected=("repos",)
+    )
     assert streams(partition(family, 3, {})) == [["commits", "issues"], ["x"], ["y"]]
 
 

@@ -127,9 +127,7 @@ def test_a_cancelled_run_is_not_tried_again_even_if_it_fails(
     assert retry_of(control_plane, run, "transient") is None
 
 
-def test_a_run_by_hand_brings_a_waiting_retry_forward(
-    control_plane: ControlPlane, declare: Callable[..., str]
-) -> None:
+def test_a_run_by_hand_brings_a_waiting_retry_forward(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
     name = declare({})
     retry = retry_of(control_plane, claimed(control_plane, control_plane.runs.enqueue(name)), "transient")
     assert retry is not None

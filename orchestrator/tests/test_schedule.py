@@ -106,9 +106,7 @@ def test_a_night_over_the_change_of_the_clock_ends_by_the_clock() -> None:
     assert blackout_end(schedule, at("2026-03-28T23:00:00", BERLIN)) == at("2026-03-29T04:00:00")
 
 
-@pytest.mark.parametrize(
-    ("catch_up", "next_at"), [("one", "2026-11-26T06:00:00"), ("none", "2026-11-26T06:30:00")]
-)
+@pytest.mark.parametrize(("catch_up", "next_at"), [("one", "2026-11-26T06:00:00"), ("none", "2026-11-26T06:30:00")])
 def test_what_falls_into_a_blackout_is_made_up_for_at_its_end_or_never(catch_up: str, next_at: str) -> None:
     schedule = ScheduleSpec("30 * * * *", catch_up=catch_up, blackouts=(NIGHT,))
     decision = decide(schedule, at("2026-11-25T22:30:00"), at("2026-11-25T22:30:01"))

@@ -72,16 +72,20 @@ def test_schedulers_at_the_same_moment_enqueue_once(platform: Platform, control_
     for thread in threads:
         thread.join()
     assert sum(counts) == 500
-    assert rows(control_plane, "select count(*), count(distinct instance) from connectors.connector_runs") == [(500, 500)]
+    assert rows(control_plane, "select count(*), count(distinct instance) from connectors.connector_runs") == [
+        (500, 500)
+    ]
 
 
 def _many(control_plane: ControlPlane, number: int) -> None:
     change(
         control_plane,
-        f"""insert into connectors.connector_definitions values ('s', 'source', '{{}}', ''), ('d', 'destination', '{{}}', '');
+        f"""insert into connectors.connector_definitions
+            values ('s', 'source', '{{}}', ''), ('d', 'destination', '{{}}', '');
         insert into connectors.connector_instances (name, source, destination, spec)
             select 'i' || n, 's', 'd', '{{}}' from generate_series(1, {number}) n;
-        insert into connectors.connector_schedules (instance, cron) select name, '0 * * * *' from connectors.connector_instances""",
+        insert into connectors.connector_schedules (instance, cron)
+            select name, '0 * * * *' from connectors.connector_instances""",
     )
 
 
@@ -94,7 +98,9 @@ def test_downtime(control_plane: ControlPlane, declare: Callable[..., str], catc
     assert control_plane.schedules.all(name)[0].next_at == later + 5 * MINUTE
 
 
-def test_what_waits_in_the_queue_is_not_enqueued_again(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
+def test_what_waits_in_the_queue_is_not_enqueued_again(
+    control_plane: ControlPlane, declare: Callable[..., str]
+) -> None:
     name = due_at_noon(control_plane, declare, "0 * * * *")
     for hour in range(3):
         enqueue_due(control_plane, NOON + timedelta(hours=hour))
@@ -131,9 +137,7 @@ def test_a_pause_holds_over_an_apply_and_is_not_made_up_for(
 
 
 def test_a_blackout_puts_a_run_off_to_its_end(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
-    name = due_at_noon(
-        control_plane, declare, {"cron": "0 * * * *", "blackout": [{"from": "11:00", "to": "14:30"}]}
-    )
+    name = due_at_noon(control_plane, declare, {"cron": "0 * * * *", "blackout": [{"from": "11:00", "to": "14:30"}]})
     for minutes in range(0, 150, 15):
         assert enqueue_due(control_plane, NOON + minutes * MINUTE) == 0
     assert enqueue_due(control_plane, NOON + 150 * MINUTE) == 1

@@ -14,8 +14,8 @@ import datetime as dt
 import json
 import os
 import shutil
-import statistics
 import stat
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -69,7 +69,10 @@ def main() -> None:
             "load": os.getloadavg()[0],
             "start": bench.start_latency(),
             "tick": bench.tick(arguments.schedules),
-            "runs": [bench.throughput(arguments.runs, int(count), arguments.concurrency) for count in arguments.workers.split(",")],
+            "runs": [
+                bench.throughput(arguments.runs, int(count), arguments.concurrency)
+                for count in arguments.workers.split(",")
+            ],
             "overhead": bench.overhead(arguments.rows, meltano=not arguments.without_meltano),
         }  # fmt: skip
     print(json.dumps(figures, indent=1))
@@ -105,7 +108,8 @@ class Bench:
             for _ in range(times):
                 self.platform.wait(self.platform.enqueue("i0_noop").id)
         rows = self.connection.execute(
-            "select 1000 * extract(epoch from started_at - enqueued_at)::float from connectors.connector_runs order by 1"
+            "select 1000 * extract(epoch from started_at - enqueued_at)::float as ms "
+            "from connectors.connector_runs order by ms"
         ).fetchall()
         found = [value for (value,) in rows]
         return {"runs": times, "median_ms": statistics.median(found), "p95_ms": found[int(len(found) * 0.95)]}
@@ -131,9 +135,7 @@ class Bench:
     def throughput(self, runs: int, workers: int, concurrency: int) -> dict[str, float]:
         """No-op runs a second, each of an instance of its own; CPU seconds of workers and plugins."""
         self.declare(runs)
-        self.connection.execute(
-            "select connectors.enqueue_run(name) from connectors.connector_instances"
-        )
+        self.connection.execute("select connectors.enqueue_run(name) from connectors.connector_instances")
         before = os.times()
         with self.workers(workers, concurrency):
             while self.connection.execute(
@@ -165,8 +167,9 @@ class Bench:
         self._apply(
             {"kind": "instance", "name": "over_formula", "source": {"connector": "formula", "config": tap},
              "destination": {"connector": "pgsink", "config": {"default_target_schema": "overhead"}}},
-            {"kind": "connector", "name": "pgsink", "role": "destination", "title": "Postgres", "source_type": "database",
-             "plugin": {"command": "target-postgres"}, "config": {**target, "sqlalchemy_url": "${ipai:database_url}"}},
+            {"kind": "connector", "name": "pgsink", "role": "destination", "title": "Postgres",
+             "source_type": "database", "plugin": {"command": "target-postgres"},
+             "config": {**target, "sqlalchemy_url": "${ipai:database_url}"}},
         )  # fmt: skip
         discover = subprocess.run(
             ["tap-formula", "--config", files / "tap.json", "--discover"],
@@ -209,26 +212,32 @@ class Bench:
         """Make a project with the same two plugins; return the command that runs it."""
         binary = install("meltano", "4.4.0") / "meltano"
         project = files / "meltano"
-        environment = {**self.environment, "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false", "MELTANO_CLI_LOG_LEVEL": "error"}
-        subprocess.run([binary, "init", "--no-usage-stats", str(project)], env=environment, check=True, capture_output=True)
+        quiet = {"MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false", "MELTANO_CLI_LOG_LEVEL": "error"}
+        subprocess.run(
+            [binary, "init", "--no-usage-stats", str(project)], env={**self.environment, **quiet}, check=True,
+            capture_output=True,
+        )  # fmt: skip
+
+        def plugin(name: str, settings: dict[str, Any], **more: Any) -> dict[str, Any]:
+            executable = shutil.which(name, path=self.environment["PATH"])
+            names = [{"name": setting} for setting in settings]
+            return {
+                "name": name,
+                "namespace": name,
+                "executable": executable,
+                "config": settings,
+                "settings": names,
+                **more,
+            }
+
         plugins = {
-            "version": 1,
-            "send_anonymous_usage_stats": False,
-            "plugins": {
-                "extractors": [{
-                    "name": "tap-formula", "namespace": "formula", "executable": shutil.which("tap-formula", path=environment["PATH"]),
-                    "capabilities": ["catalog", "discover", "state"], "config": tap,
-                    "settings": [{"name": name} for name in tap],
-                }],
-                "loaders": [{
-                    "name": "target-postgres", "namespace": "postgres", "executable": shutil.which("target-postgres", path=environment["PATH"]),
-                    "config": target, "settings": [{"name": name} for name in target],
-                }],
-            },
-        }  # fmt: skip
-        (project / "meltano.yml").write_text(json.dumps(plugins))
+            "extractors": [plugin("tap-formula", tap, capabilities=["catalog", "discover", "state"])],
+            "loaders": [plugin("target-postgres", target)],
+        }
+        document = {"version": 1, "send_anonymous_usage_stats": False, "plugins": plugins}
+        (project / "meltano.yml").write_text(json.dumps(document))
         # --full-refresh: like the others it starts from nothing.
-        return f"cd {project} && MELTANO_SEND_ANONYMOUS_USAGE_STATS=false {binary} run --full-refresh tap-formula target-postgres"
+        return f"cd {project} && {binary} run --full-refresh tap-formula target-postgres"
 
     # The scene
 
@@ -246,7 +255,8 @@ class Bench:
         )
         if schedule:
             self.connection.execute(
-                "insert into connectors.connector_schedules (instance, cron) select name, %s from connectors.connector_instances",
+                "insert into connectors.connector_schedules (instance, cron) "
+                "select name, %s from connectors.connector_instances",
                 [schedule],
             )
         self.connection.execute("analyze")

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
+from tests.chaos import checks
+from tests.chaos.fleet import LEASE_SECONDS, Fleet
 
 from ipai.control_plane import ControlPlane
 from ipai.errors import DatabaseError
 from ipai.local import LocalPostgres
 from ipai.service import Platform
-from tests.chaos import checks
-from tests.chaos.fleet import LEASE_SECONDS, Fleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,14 @@ state_in_destination:
 _INSTANCE = """\
 kind: instance
 name: {name}
-source: {{connector: formula, config: {{seed: {seed}, size_file: {folder}/{name}.size, journal: {folder}/{name}.journal, run: "${{ipai:run_id}}", pause: 0.02}}}}
+source:
+  connector: formula
+  config:
+    seed: {seed}
+    size_file: {folder}/{name}.size
+    journal: {folder}/{name}.journal
+    run: ${{ipai:run_id}}
+    pause: 0.02
 destination: {{connector: lake, config: {{default_target_schema: bronze_{name}}}}}
 schedule: "* * * * *"
 parallelism: {parallelism}
@@ -127,7 +134,9 @@ class Campaign:
         self.platform.init()
         self.platform.apply(self.platform.plan(catalogs))
         with psycopg.connect(self.url) as connection:
-            connection.execute("update connectors.sla_tiers set first_delay = '1 second', retries = 50, backoff = 'linear'")
+            connection.execute(
+                "update connectors.sla_tiers set first_delay = '1 second', retries = 50, backoff = 'linear'"
+            )
 
     def _grow(self, name: str) -> None:
         self.sizes[name] += self.chance.randrange(_GROWTH)
@@ -226,7 +235,9 @@ class Campaign:
             problems = self._settle(connection)
             for member in self.fleet.members:
                 member.signal(signal.SIGTERM)
-            problems += [f"{member.arguments[0]} ended with {code}" for member in self.fleet.members if (code := member.wait())]
+            problems += [
+                f"{member.arguments[0]} ended with {code}" for member in self.fleet.members if (code := member.wait())
+            ]
             sources = [
                 checks.Source(name, self.seeds[name], size, self.folder / f"{name}.journal")
                 for name, size in self.sizes.items()
@@ -245,7 +256,9 @@ class Campaign:
         query = """
             select i.name from connectors.connector_instances i
             where exists (select from connectors.connector_runs r where r.instance = i.name and r.finished_at is null)
-                or (select status from connectors.connector_runs r where r.instance = i.name order by id desc limit 1) <> 'succeeded'
+                or 'succeeded' <> (
+                    select status from connectors.connector_runs r where r.instance = i.name order by id desc limit 1
+                )
         """
         while waiting := [str(name) for (name,) in connection.execute(query)]:  # type: ignore[misc]
             if time.monotonic() > deadline:
@@ -259,5 +272,5 @@ class Campaign:
             group by 1 order by 2 desc
         """
         self.say("runs: " + ", ".join(f"{count} {status}" for status, count in connection.execute(query)))  # type: ignore[misc]
-        self.say("faults: " + ", ".join(f"{count} × {fault}" for fault, count in sorted(self.faults.items())))
+        self.say("faults: " + ", ".join(f"{count} {fault}" for fault, count in sorted(self.faults.items())))
         self.say(f"rows: {3 * sum(self.sizes.values()):,} in {len(self.sizes)} sources")

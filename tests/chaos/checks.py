@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
-
 from tests.fault.source import STREAMS, Log, comparable
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def read(connection: psycopg.Connection[Any], instance: str, stream: str, column
 
 def unfinished(connection: psycopg.Connection[Any]) -> Iterator[str]:
     """Runs, jobs, leases and sessions that should not be there any more."""
-    rows = connection.execute("select id, instance, status, error_kind, error from connectors.connector_runs").fetchall()
+    rows = connection.execute(
+        "select id, instance, status, error_kind, error from connectors.connector_runs"
+    ).fetchall()
     for run, instance, status, kind, error in rows:
         if status not in _FINAL:
             yield f"run {run} of {instance} is {status} still"
@@ -75,7 +77,7 @@ def unfinished(connection: psycopg.Connection[Any]) -> Iterator[str]:
 
 
 def executed_twice(connection: psycopg.Connection[Any], source: Source) -> Iterator[str]:
-    """Runs whose tap began more than once for a stream, and runs of an instance that overlapped although both counted."""
+    """Runs whose tap began more than once for a stream, and runs of an instance that overlapped with both in force."""
     begun: dict[tuple[int, str], int] = defaultdict(int)
     spans: dict[int, list[float]] = {}
     if not source.journal.exists():
@@ -98,7 +100,7 @@ def executed_twice(connection: psycopg.Connection[Any], source: Source) -> Itera
         ).fetchall()
     )
     order = sorted(spans.items(), key=lambda each: each[1][0])
-    for (earlier, span), (later, after) in zip(order, order[1:], strict=False):
+    for (earlier, span), (later, after) in pairwise(order):
         # The tap of a frozen worker may go on for a while: it is fenced off, not gone.
         if after[0] < span[1] - _SLACK_SECONDS and ended.get(earlier) != "stalled":
             yield f"{source.instance}: runs {earlier} and {later} overlapped"

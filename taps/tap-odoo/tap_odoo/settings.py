@@ -92,7 +92,9 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
     ),
     th.Property("start_date", th.DateTimeType, description="Where streams without a bookmark begin, by write_date."),
     th.Property(
-        "end_date", th.DateTimeType, description="Where incremental streams end, by write_date: for syncing a span again."
+        "end_date",
+        th.DateTimeType,
+        description="Where incremental streams end, by write_date: for syncing a span again.",
     ),
     th.Property(
         "lookback_seconds",
