@@ -23,7 +23,7 @@ ORDERS = [["orders", number] for number in range(1, 6)]
 ITEMS = [["items", number] for number in range(1, 4)]
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
     """Wait for a condition; what it returned."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -66,7 +66,7 @@ def test_a_worker_executes_what_is_enqueued(
     queued = platform.enqueue(name)
     assert (queued.status, queued.started_at) == ("queued", None)
     start("worker")
-    ended = platform.wait(queued.id, timeout=30)
+    ended = platform.wait(queued.id, timeout=120)
     assert (ended.id, ended.status) == (queued.id, "succeeded")
     assert loaded() == [*ORDERS, *ITEMS, "end"]
 
@@ -91,7 +91,7 @@ def test_a_worker_that_is_killed_is_found_and_its_run_goes_on_elsewhere(
     declare({})  # the source is well again
     victim.kill()
     start("up", "--lease-seconds", "3")
-    ended = platform.wait(queued.id, timeout=60)
+    ended = platform.wait(queued.id, timeout=150)
     assert (ended.status, ended.trigger, ended.attempt) == ("succeeded", "retry", 2)
     assert loaded() == [*ORDERS, *ITEMS, "end"]
     stalled = platform.status(name, limit=2)[1].run
@@ -110,7 +110,7 @@ def test_a_zombie_is_refused(platform: Platform, declare: Declare, start: Any, r
     until(lambda: platform.status(name, limit=1)[0].run.trigger == "retry")
     until(lambda: platform.status(name, limit=1)[0].run.status == "running")
     zombie.send_signal(signal.SIGCONT)
-    ended = platform.wait(queued.id, timeout=60)
+    ended = platform.wait(queued.id, timeout=150)
     assert (ended.status, ended.attempt) == ("succeeded", 2)
     assert platform.state(name) == {"bookmarks": {"orders": {"id": 200}}}
     first = platform.status(name, limit=2)[1].run
@@ -126,11 +126,11 @@ def test_sigterm_hands_the_run_on(
     first = start("worker")
     until(lambda: platform.state(name))
     first.terminate()
-    assert first.wait(20) == 0
+    assert first.wait(90) == 0
     interrupted = platform.status(name, limit=2)[1].run
     assert (interrupted.status, interrupted.error_kind) == ("cancelled", "interrupted")
     start("worker")
-    ended = platform.wait(queued.id, timeout=30)
+    ended = platform.wait(queued.id, timeout=120)
     assert (ended.status, ended.trigger, ended.attempt) == ("succeeded", "resume", 1)
     assert platform.state(name) == {"bookmarks": {"orders": {"id": 40}}}
     assert {number for _, number in (row for row in loaded() if row != "end")} == set(range(1, 41))
@@ -142,7 +142,7 @@ def test_cancelling_ends_a_run_at_its_last_state(platform: Platform, declare: De
     start("worker", "--lease-seconds", "5")
     until(lambda: platform.state(name))
     assert platform.cancel(queued.id) == "running"
-    ended = platform.wait(queued.id, timeout=20)
+    ended = platform.wait(queued.id, timeout=120)
     assert (ended.status, ended.error_kind) == ("cancelled", "cancelled")
     assert platform.state(name) == {"bookmarks": {"orders": {"id": 3}}}
     assert len(platform.status(name, limit=5)) == 1  # nobody tries it again
