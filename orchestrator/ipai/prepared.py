@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from ipai.backfills import backfill_settings
+from ipai.control_plane import STATE_TABLE
 from ipai.errors import PluginError, SpecError
 from ipai.failures import failure
 from ipai.pipeline import Command, Exit, Side
@@ -37,7 +38,6 @@ _TAIL_LINES = 20
 _LOOK_SECONDS = 0.2  # how often a call looks whether it is to stop
 _FOLDER_PREFIX = "ipai-run-"
 _SETTLED_SECONDS = 5.0
-_STATE_TABLE = "connectors.connector_state"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class PreparedInstance:
         """The target's command; given the part of the STATE that it is to keep, with the settings for that."""
         settings, name = self._target_settings, "target.json"
         if part is not None and self.keeps_state:
-            resolver = self.resolver.knowing(state_table=_STATE_TABLE, state_id=part, fencing_token=token)
+            resolver = self.resolver.knowing(state_table=STATE_TABLE, state_id=part, fencing_token=token)
             extra = resolver.resolve(
                 self._state_settings, where=f"{self.instance.name}.destination.state_in_destination"
             )

@@ -2,5 +2,6 @@
 
 from ipai.control_plane.plane import ControlPlane
 from ipai.control_plane.records import LogLine, QuotaGroup, Run, Schedule, StreamCost, StreamMetrics
+from ipai.control_plane.states import STATE_TABLE
 
-__all__ = ["ControlPlane", "LogLine", "QuotaGroup", "Run", "Schedule", "StreamCost", "StreamMetrics"]
+__all__ = ["STATE_TABLE", "ControlPlane", "LogLine", "QuotaGroup", "Run", "Schedule", "StreamCost", "StreamMetrics"]
