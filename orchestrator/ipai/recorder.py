@@ -11,6 +11,7 @@ from ipai import bookmarks
 from ipai.control_plane import LogLine
 from ipai.errors import IpaiError
 from ipai.plugin_logs import Meter, is_metric, parse_metric
+from ipai.redaction import EVERYTHING
 from ipai.references import Resolver
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Recorder:
     _flushed_at: float = field(default_factory=time.monotonic)
 
     def said(self, side: str, text: str) -> None:
+        if is_metric(text):
+            text = self.resolver.redact(text)  # before it is taken apart: a metric may name anything as its stream
         if metric := parse_metric(text):
             self.meter.add(side, metric)
         elif not is_metric(text):
@@ -90,9 +93,9 @@ class Recorder:
     def describe(self, error: BaseException) -> dict[str, Any]:
         """What the run's record keeps of an error."""
         if details := getattr(error, "details", None):
-            return dict(details)
+            return dict(EVERYTHING.redacted(details))
         text = str(error) or type(error).__name__
-        described = {"side": "ipai", "message": self.resolver.redact(text)}
+        described = {"side": "ipai", "message": EVERYTHING.redact(text)}
         if isinstance(error, IpaiError) and error.hint:
-            described["hint"] = self.resolver.redact(error.hint)
+            described["hint"] = EVERYTHING.redact(error.hint)
         return described

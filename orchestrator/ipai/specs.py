@@ -334,7 +334,7 @@ def instance_problems(instance: Instance, file: YamlFile, connectors: Mapping[st
         for setting in sorted(connector.secrets & end.config.keys()):
             if not is_reference(end.config[setting]):
                 yield _problem(
-                    file, [role, "config", setting], "a secret must not stand here; write ${env:NAME} instead"
+                    file, [role, "config", setting], "a secret must not stand here; write ${secret:NAME} or ${env:NAME} instead"
                 )
 
 
