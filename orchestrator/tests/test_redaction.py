@@ -69,7 +69,7 @@ def test_base64_of_a_user_and_a_password(user: str, encode: object) -> None:
 def test_a_service_account_is_taken_apart() -> None:
     made = redactor(ACCOUNT)
     assert made.redact("MIIEvQIBADANBgkq+hkiG9w0B/QEFAASC") == "***"
-    assert made.redact(json.dumps({"private_key": PEM})) == '{"private_key": "***"}'
+    assert made.redact(json.dumps({"private_key": PEM.strip()})) == '{"private_key": "***"}'
     assert made.redact(f"config={json.loads(ACCOUNT)!r}").count("MII") == 0
     assert made.redact("key 0123456789abcdef") == "key ***"
     said = "loader@my-project.example of my-project: a service_account at https://oauth2.example/token"
@@ -83,7 +83,7 @@ def test_a_key_of_several_lines_is_found_line_by_line_and_joined() -> None:
     body = "".join(PEM.splitlines()[1:3])
     assert "MII" not in made.redact(body)
     assert "AAoIB" not in made.redact(body)
-    assert made.redact("key: " + " ".join(PEM.split("\n"))) == "key: ***"
+    assert made.redact("key: " + " ".join(PEM.splitlines())) == "key: ***"
 
 
 @pytest.mark.parametrize(
