@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ipai.cli.output import json_option, print_json, print_table
+from ipai.errors import SecretError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +146,10 @@ def _value(name: str) -> str:
     if sys.stdin.isatty():
         value: str = click.prompt(f"Value of {name}", hide_input=True, confirmation_prompt=True, err=True)
         return value
-    text = click.get_text_stream("stdin", encoding="utf-8").read()
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError:
+        raise SecretError("The value is not text in UTF-8.", hint="Encode it first, as with base64.") from None
     return text[:-2] if text.endswith("\r\n") else text.removesuffix("\n")  # what echo and editors add
 
 
