@@ -1,9 +1,9 @@
 """Taking secrets out of texts, by their values.
 
-A secret shows in many forms: as it is, inside JSON or a URL, line by line, in base64 beside a user's name. So each value
-that must not be seen becomes patterns: whatever is no plain letter or digit in it may stand in any of its encodings, and
-base64 is recognised by what the value becomes inside it at each of the three places it can begin. What holds secrets
-itself (a service account's JSON, a URL with a password) is taken apart first.
+A secret shows in many forms: as it is, inside JSON or a URL, line by line, in base64 beside a user's name. So each
+value that must not be seen becomes patterns: whatever is no plain letter or digit in it may stand in any of its
+encodings, and base64 is recognised by what the value becomes inside it at each of the three places it can begin. What
+holds secrets itself (a service account's JSON, a URL with a password) is taken apart first.
 
 Two things are out of reach: a value of one character, and a plugin that takes a secret apart on purpose.
 """
@@ -15,6 +15,7 @@ import html
 import json
 import re
 import threading
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -28,9 +29,11 @@ _PIECE = 6  # so much of a secret at the edge of a line is taken for the rest of
 _PLAIN = frozenset("-_.~")  # besides letters and digits, what no encoding changes
 _LINE_BREAKS = re.compile(r"(?:\r\n|\r|\n)+")
 _LINE_BREAK = r"(?:\s|\\+[rn]|%0[aAdD])*"
-_EDGE = " \t\"',;:|…│┃╎║>"  # what stands around the text of a line that was folded or cut
+_EDGE = " \t\r\n\"',;:|…│┃╎║>"  # what stands around the text of a line that was folded or cut
 _USERINFO = re.compile(r"^[a-zA-Z][\w+.-]*://[^/@\s:]*:([^/\s]+)@")
-_KEY_AND_VALUE = re.compile(r"(?:password|passwd|pwd|secret|token|key|sig|signature)\s*=\s*'?([^;&'\s]+)", re.IGNORECASE)
+_KEY_AND_VALUE = re.compile(
+    r"(?:password|passwd|pwd|secret|token|key|sig|signature)\s*=\s*'?([^;&'\s]+)", re.IGNORECASE
+)
 # In a JSON secret, what is known to be public; taking these out would leave unreadable logs.
 _PUBLIC = re.compile(
     r"^(?:type|project_id|client_email|client_id|email|user|username|host|port|universe_domain|scope|token_type"
@@ -46,6 +49,7 @@ class Redactor:
         self._also = also
         self._lock = threading.Lock()
         self._values: tuple[str, ...] = ()
+        self._whole: tuple[str, ...] = ()  # those that are looked for in pieces, without backslashes
 
     def learn(self, value: Any) -> None:
         """Keep a value from being seen, and every text within it if it is a list or an object."""
@@ -53,6 +57,8 @@ class Redactor:
             learned = {*self._values, *_parts(value)}
             # The longest first, so that none is cut in two by a shorter one.
             self._values = tuple(sorted(learned, key=len, reverse=True))
+            # Not a URL: a line may well end in postgresql. Its password is a value of its own.
+            self._whole = tuple(each.replace("\\", "") for each in self._values if not _USERINFO.match(each))
         if self._also is not None:
             self._also.learn(value)
 
@@ -61,10 +67,9 @@ class Redactor:
         for value in self._values:
             for pattern in _patterns(value):
                 text = pattern.sub(MASK, text)
-        for line in text.splitlines() if self._values else ():
-            if (shown := self._without_pieces(line)) != line:
-                text = text.replace(line, shown)
-        return text
+        if not self._whole:
+            return text
+        return "".join(map(self._without_pieces, text.splitlines(keepends=True)))
 
     def redacted(self, value: Any) -> Any:
         """A JSON value with every text in it redacted, keys too."""
@@ -78,15 +83,19 @@ class Redactor:
 
     def _without_pieces(self, line: str) -> str:
         """A secret that was folded over several lines, or cut off with its line, ends one and goes on in the next."""
-        text = line.strip(_EDGE)
-        if len(text) < _PIECE:
+        end = len(line.rstrip(_EDGE))
+        start = end - len(line[:end].lstrip(_EDGE))
+        kept = [at for at in range(start, end) if line[at] != "\\"]  # whoever folds may escape as well
+        if len(kept) < _PIECE:
             return line
-        for value in self._values:
-            if text in value and len(text) < len(value):
-                return line.replace(text, MASK)
-            if (size := _common_edge(text, value)) or (size := _common_edge(value, text)):
-                piece = text[-size:] if text.endswith(value[:size]) else text[:size]
-                return line.replace(piece, MASK)
+        text = "".join(line[at] for at in kept)
+        for value in self._whole:
+            if text in value:
+                return line[:start] + MASK + line[end:]
+            if size := _common_edge(text, value):
+                return self._without_pieces(line[: kept[-size]] + MASK + line[end:])
+            if size := _common_edge(value, text):
+                return self._without_pieces(line[:start] + MASK + line[kept[size - 1] + 1 :])
         return line
 
 
@@ -119,10 +128,8 @@ def _parts(value: Any) -> Iterator[str]:
         yield value
         yield from (line.strip() for line in value.splitlines() if len(line.strip()) >= _SHORTEST)
         if value.lstrip().startswith(("{", "[")):
-            try:
+            with suppress(ValueError, RecursionError):
                 yield from _parts(json.loads(value))
-            except (ValueError, RecursionError):
-                pass
         within = [*_KEY_AND_VALUE.findall(value), *_USERINFO.findall(value)]
         yield from (part for found in within for part in (found, unquote(found)) if len(part) > 1)
 

@@ -1,4 +1,4 @@
-"""A tap and a target that tell everything they know: settings, arguments, environment, in every form that plugins print.
+"""A tap and a target that tell everything they know, settings, arguments, environment, in all forms plugins print.
 
     canary_plugin.py tap|target --config FILE …
 
@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from pathlib import Path
 from pprint import pformat
 from urllib.parse import quote, quote_plus
@@ -56,11 +55,7 @@ def act():
         say(f"CRITICAL password authentication failed for user reader with password '{password}'")
         sys.exit(3)
     if mode == "traceback":
-        try:
-            raise ValueError(f"cannot connect with {config}")
-        except ValueError:
-            traceback.print_exc()
-        sys.exit(1)
+        raise ValueError(f"cannot connect with {config}")
     if mode == "kill":
         say(f"CRITICAL about to die of {password}")
         os.kill(os.getpid(), signal.SIGKILL)
@@ -98,11 +93,20 @@ elif "--discover" in sys.argv:
     leaky = {
         **stream, "stream": f"of {config['password']}", "tap_stream_id": "leaky",
         "schema": {**schema, "description": json.dumps(config)},
-        "metadata": [{"breadcrumb": [], "metadata": {"dsn": f"x://u:{quote(config['password'])}@h", "selected-by-default": False}}],
+        "metadata": [{"breadcrumb": [], "metadata": {"dsn": f"x://u:{quote(config['password'])}@h"}}],
     }  # fmt: skip
     print(json.dumps({"streams": [stream, leaky]}))
 else:
-    print(json.dumps({"type": "SCHEMA", "stream": "rows", "schema": {"properties": {"id": {"type": "integer"}}}, "key_properties": ["id"]}))
+    print(
+        json.dumps(
+            {
+                "type": "SCHEMA",
+                "stream": "rows",
+                "schema": {"properties": {"id": {"type": "integer"}}},
+                "key_properties": ["id"],
+            }
+        )
+    )
     print(json.dumps({"type": "RECORD", "stream": "rows", "record": {"id": 1}}))
     print(json.dumps({"type": "STATE", "value": {"bookmarks": {"rows": {"id": 1}}}}), flush=True)
     act()

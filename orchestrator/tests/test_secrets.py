@@ -122,7 +122,9 @@ def test_a_key_file_that_others_can_read_is_refused(
     assert SecretKeys().ring().first == KeyRing([key], "").first
 
 
-def test_a_key_is_made_by_itself_only_for_the_embedded_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_made_by_itself_only_for_the_embedded_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("IPAI_SECRET_KEY")
     assert Platform(tmp_path / "home").secret_keys == SecretKeys(tmp_path / "home", makes_own=True)
     assert not Platform(tmp_path / "home", "postgresql://elsewhere/x").secret_keys.makes_own
@@ -162,23 +164,29 @@ def test_the_key_may_be_in_the_operating_systems_keyring(monkeypatch: pytest.Mon
 # Reading for a run
 
 
+@pytest.mark.usefixtures("vault")
 @pytest.mark.parametrize("backend", ["table", "vault"])
-def test_a_run_reads_its_secret_and_it_is_on_record(
-    platform: Platform, declare: Declare, sql: Any, vault: None, backend: str
-) -> None:
+def test_a_run_reads_its_secret_and_it_is_on_record(platform: Platform, declare: Declare, backend: str) -> None:
     keep(platform, backend=backend)
     name = declare({"secret": "${secret:canary}"})
     result = platform.run(name)
     assert said_by_tap(platform, name) == ["INFO the secret is *** and in the environment None"]
     read, kept = platform.secrets.accesses(None, 10)
     assert (kept.action, kept.secret, kept.run_id) == ("set", "canary", None)
-    assert (read.action, read.secret, read.run_id, read.instance, read.why) == ("read", "canary", result.run.id, name, "sync")
+    assert (read.action, read.secret, read.run_id, read.instance, read.why) == (
+        "read",
+        "canary",
+        result.run.id,
+        name,
+        "sync",
+    )
     assert (read.allowed, read.outcome) == (True, "read")
     assert read.actor.startswith(f"{result.run.worker} as ")
     assert platform.secrets.all()[0].last_read_at == read.at
 
 
-def test_vault_is_chosen_where_there_is_one(platform: Platform, sql: Any, vault: None) -> None:
+@pytest.mark.usefixtures("vault")
+def test_vault_is_chosen_where_there_is_one(platform: Platform, sql: Any) -> None:
     keep(platform)
     assert [(each.backend, each.key_id) for each in platform.secrets.all()] == [("vault", None)]
     assert sql("select name, decrypted_secret from vault.decrypted_secrets") == [("ipai.canary", VALUE)]
@@ -194,7 +202,8 @@ def test_without_vault_it_cannot_be_asked_for(platform: Platform) -> None:
     assert platform.secrets.all() == []
 
 
-def test_what_was_deleted_in_vault_is_explained(platform: Platform, declare: Declare, sql: Any, vault: None) -> None:
+@pytest.mark.usefixtures("vault")
+def test_what_was_deleted_in_vault_is_explained(platform: Platform, declare: Declare, sql: Any) -> None:
     keep(platform)
     sql("delete from vault.secrets")
     with pytest.raises(SecretError, match=r"Vault does not give out the secret canary \(missing_in_vault\)"):
@@ -204,9 +213,7 @@ def test_what_was_deleted_in_vault_is_explained(platform: Platform, declare: Dec
         platform.run(declare({"secret": "${secret:canary}"}))
 
 
-def test_it_is_read_once_though_named_twice_and_may_stand_inside_a_text(
-    platform: Platform, declare: Declare, loaded: Any
-) -> None:
+def test_it_is_read_once_though_named_twice_and_may_stand_inside_a_text(platform: Platform, declare: Declare) -> None:
     keep(platform)
     name = declare({"secret": "Bearer ${secret:canary}"}, {"secret": "${secret:canary}"})
     platform.run(name)
@@ -244,8 +251,10 @@ REFUSALS = [
     ("select connectors.finish_run({run}, {token}, 'succeeded')", "", "not_running"),
     ("update connectors.connector_instances set spec = spec #- '{{source,config,secret}}'", "", "not_referenced"),
     (
-        "update connectors.connector_instances set spec = jsonb_set(spec #- '{{source,config,secret}}', '{{description}}', "
-        "'\"${{secret:canary}}\"')",
+        (
+            "update connectors.connector_instances set spec = "
+            "spec #- '{{source,config,secret}}' || '{{\"description\": \"${{secret:canary}}\"}}'"
+        ),
         "", "not_referenced",
     ),
     ("delete from connectors.connector_instances", "", "not_referenced"),
@@ -262,23 +271,24 @@ def test_who_does_not_hold_the_run_is_refused_and_on_record(
         sql(before.format(**known))
     arguments = {"p_run": "{run}", "p_token": "{token}", "p_name": "'canary'", "p_why": "'try'"}
     if instead:
-        arguments[instead.split(" ")[0]] = instead.split("=> ")[1]
+        arguments[instead.split(" ", maxsplit=1)[0]] = instead.split("=> ")[1]
     given = ", ".join(f"{name} => {value.format(**known)}" for name, value in arguments.items())
     assert sql(f"select * from connectors.read_secret({given})") == [(outcome, None, None, None)]
     refusal = platform.secrets.accesses(None, 1)[0]
     assert (refusal.allowed, refusal.outcome, refusal.why, refusal.action) == (False, outcome, "try", "read")
 
 
-def test_a_connectors_own_setting_that_the_instance_replaces_is_not_named(
-    platform: Platform, held: Run, sql: Any
-) -> None:
+def test_a_connectors_own_setting_that_the_instance_replaces_is_not_named(held: Run, sql: Any) -> None:
     arguments = (held.id, held.fencing_token)
     read = "select outcome from connectors.read_secret(%s, %s, 'canary', 'try')"
-    sql("update connectors.connector_definitions set spec = spec || '{\"config\": {\"secret\": \"${secret:canary}\"}}'")
+    sql('update connectors.connector_definitions set spec = spec || \'{"config": {"secret": "${secret:canary}"}}\'')
     sql("update connectors.connector_instances set spec = spec #- '{source,config,secret}'")
     assert sql(read, *arguments) == [("read",)]
     for side in ("source", "destination"):
-        sql(f"update connectors.connector_instances set spec = jsonb_set(spec, '{{{side},config,secret}}', '\"literal\"')")
+        sql(
+            "update connectors.connector_instances "
+            f"set spec = jsonb_set(spec, '{{{side},config,secret}}', '\"literal\"')"
+        )
     assert sql(read, *arguments) == [("not_referenced",)]
 
 
@@ -296,9 +306,7 @@ def test_a_worker_whose_run_was_taken_over_gets_nothing(platform: Platform, held
         assert mine("canary", "test_fake.source.secret") == VALUE
 
 
-def test_a_role_without_rights_to_the_tables_can_read_for_a_run_it_holds_and_nothing_else(
-    platform: Platform, held: Run, sql: Any
-) -> None:
+def test_a_role_without_rights_to_the_tables_can_read_for_a_run_it_holds_and_nothing_else(held: Run, sql: Any) -> None:
     role = f"foreign_worker_{os.getpid()}"
     sql(f"create role {role}")
     try:
@@ -342,7 +350,7 @@ def test_check_and_discover_need_no_run_and_are_on_record(platform: Platform, de
 # Changing
 
 
-def test_rotating_gives_the_next_run_the_new_value(platform: Platform, declare: Declare, sql: Any) -> None:
+def test_rotating_gives_the_next_run_the_new_value(platform: Platform, declare: Declare) -> None:
     keep(platform, value="wrong", expires_at=datetime(2030, 1, 1, tzinfo=timezone.utc))
     name = declare({"password": "${secret:canary}"})
     with pytest.raises(Exception, match="password authentication failed"):
@@ -359,7 +367,10 @@ def test_rotating_gives_the_next_run_the_new_value(platform: Platform, declare: 
 def test_a_value_swapped_for_another_in_the_database_is_refused(platform: Platform, declare: Declare, sql: Any) -> None:
     keep(platform, "cheap", "known-to-many")
     keep(platform)
-    sql("update connectors.secrets set ciphertext = (select ciphertext from connectors.secrets where name = 'cheap') where name = 'canary'")
+    sql(
+        "update connectors.secrets c set ciphertext = o.ciphertext from connectors.secrets o "
+        "where o.name = 'cheap' and c.name = 'canary'"
+    )
     with pytest.raises(SecretError, match="was not sealed by ipai under that name"):
         platform.run(declare({"secret": "${secret:canary}"}))
 
@@ -404,7 +415,7 @@ def test_a_key_file_gets_its_new_key_by_itself(
     platform.run(declare({"secret": "${secret:canary}"}))
 
 
-def test_a_key_that_opens_not_all_changes_nothing(platform: Platform, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_a_key_that_opens_not_all_changes_nothing(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(platform)
     newer = new_key()
     monkeypatch.setenv("IPAI_SECRET_KEY", newer)
@@ -430,7 +441,9 @@ def test_values_are_checked(platform: Platform, value: str) -> None:
 # Expiry
 
 
-def test_a_secret_that_expires_soon_is_told_once_for_each_expiry(platform: Platform, declare: Declare, sql: Any) -> None:
+def test_a_secret_that_expires_soon_is_told_once_for_each_expiry(
+    platform: Platform, declare: Declare, sql: Any
+) -> None:
     soon = datetime.now(timezone.utc) + timedelta(days=10)
     keep(platform, expires_at=soon)
     keep(platform, "later", expires_at=soon + timedelta(days=30))
@@ -442,7 +455,7 @@ def test_a_secret_that_expires_soon_is_told_once_for_each_expiry(platform: Platf
             with platform.control_plane() as control_plane:
                 return control_plane.secrets.tell_expiring()
 
-        assert sorted(sum(threads.map(tell, range(8)), [])) == ["canary"]
+        assert [name for told in threads.map(tell, range(8)) for name in told] == ["canary"]
     events = sql("select payload from connectors.events where kind = 'secret.expiring'")
     assert [(each["secret"], each["instances"]) for (each,) in events] == [("canary", ["test_fake"])]
     assert datetime.fromisoformat(events[0][0]["expires_at"]) == soon
@@ -490,7 +503,8 @@ def test_the_commands_never_print_a_value(ipai: Callable[..., Result], declare: 
     assert "has a new value" in run("secret", "rotate", "canary", value=f"{VALUE}-2\n")
     run("secret", "rotate", "nothing", value=VALUE, code=4)
     assert "sync" in run("secret", "log")
-    assert [line["action"] for line in json.loads(run("secret", "log", "canary", "--json"))] == ["rotate", "read", "set"]
+    record = json.loads(run("secret", "log", "canary", "--json"))
+    assert [line["action"] for line in record] == ["rotate", "read", "set"]
     run("secret", "rotate-key", code=10)
     assert "Still named by: test_fake" in run("secret", "rm", "canary")
     run("secret", "rm", "canary", code=4)
@@ -502,7 +516,8 @@ def test_a_value_is_never_an_argument(ipai: Callable[..., Result]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("piped", "kept"), [("a-value", "a-value"), ("a-value\n", "a-value"), ("line 1\nline 2\n\n", "line 1\nline 2\n"), ("a\r\n", "a")]
+    ("piped", "kept"),
+    [("a-value", "a-value"), ("a-value\n", "a-value"), ("line 1\nline 2\n\n", "line 1\nline 2\n"), ("a\r\n", "a")],
 )
 def test_a_value_from_standard_input(
     ipai: Callable[..., Result], platform: Platform, declare: Declare, piped: str, kept: str

@@ -12,13 +12,12 @@ from ipai.cli.output import json_option, print_json, print_table
 from ipai.errors import SecretError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ipai.control_plane.secrets import Secret
     from ipai.service import Platform
 
 _expires_option = click.option(
-    "--expires", type=click.DateTime(["%Y-%m-%d"]), help="When it will be refused; secret.expiring is told 14 days before."
+    "--expires", type=click.DateTime(["%Y-%m-%d"]),
+    help="When it will be refused; secret.expiring is told 14 days before.",
 )  # fmt: skip
 
 
@@ -32,35 +31,34 @@ def secret() -> None:
     """
 
 
-def _value_command(name: str, text: str, *, new: bool) -> Callable[..., Any]:
-    """A command that takes a value from standard input or a hidden prompt: an argument would stand in `ps`."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        decorators: list[Callable[..., Any]] = [
-            secret.command(name, help=text), click.argument("name"), _expires_option,
-        ]  # fmt: skip
-        if new:
-            decorators.append(
-                click.option(
-                    "--backend", type=click.Choice(["table", "vault"]), envvar="IPAI_SECRET_BACKEND", show_envvar=True,
-                    help="Where to keep it; by default in Vault where the database has it, else in the encrypted table.",
-                )
-            )  # fmt: skip
-        for decorator in reversed([*decorators, json_option, click.pass_obj]):
-            command = decorator(command)
-        return command
-
-    return decorate
+_backend_option = click.option(
+    "--backend", type=click.Choice(["table", "vault"]), envvar="IPAI_SECRET_BACKEND", show_envvar=True,
+    help="Where to keep it; by default in Vault where the database has it, else in the encrypted table.",
+)  # fmt: skip
 
 
-@_value_command("set", "Keep a new secret. The value comes from standard input or a hidden prompt.", new=True)
+# The value of both is never an argument: it would stand in `ps`.
+
+
+@secret.command("set")
+@click.argument("name")
+@_expires_option
+@_backend_option
+@json_option
+@click.pass_obj
 def set_(platform: Platform, name: str, expires: datetime | None, backend: str | None, as_json: bool) -> None:
+    """Keep a new secret. The value comes from standard input or a hidden prompt."""
     kept = platform.secrets.set(name, _value(name), expires_at=_utc(expires), backend=backend)
-    _report(kept, as_json, f"Kept in the {_PLACES[kept.backend]}. A setting names it ${{secret:{name}}}.")
+    _report(kept, as_json, f"Kept in {_PLACES[kept.backend]}. A setting names it ${{secret:{name}}}.")
 
 
-@_value_command("rotate", "Give a secret another value. The value comes from standard input or a hidden prompt.", new=False)
+@secret.command()
+@click.argument("name")
+@_expires_option
+@json_option
+@click.pass_obj
 def rotate(platform: Platform, name: str, expires: datetime | None, as_json: bool) -> None:
+    """Give a secret another value, from standard input or a hidden prompt, and the expiry of that."""
     kept = platform.secrets.rotate(name, _value(name), expires_at=_utc(expires))
     _report(kept, as_json, f"{name} has a new value. Runs that start from now on use it.")
 
@@ -81,8 +79,8 @@ def list_(platform: Platform, as_json: bool) -> None:
         ["name", "kept in", "expires", "last read", "set", "key"],
         [
             (
-                each.name, _PLACES[each.backend], each.expires_at, each.last_read_at, each.rotated_at or each.created_at,
-                each.key_id,
+                each.name, _PLACES[each.backend], each.expires_at, each.last_read_at,
+                each.rotated_at or each.created_at, each.key_id,
             )
             for each in secrets
         ],
@@ -108,8 +106,8 @@ def remove(platform: Platform, name: str, as_json: bool) -> None:
 def rotate_key(platform: Platform, as_json: bool) -> None:
     """Seal every secret of the encrypted table anew.
 
-    Under the first key, if another one has sealed some; otherwise a new key is put first where the keys are in a file or in
-    the operating system's keyring. The old ones stay there, for other machines and backups, until you take them out.
+    Under the first key, if another one has sealed some; otherwise a new key is put first where the keys are in a file
+    or in the operating system's keyring. The old ones stay, for other machines and backups, until you take them out.
     """
     done = platform.secrets.rotate_key()
     if as_json:
@@ -139,7 +137,7 @@ def log(platform: Platform, name: str | None, limit: int, as_json: bool) -> None
     )
 
 
-_PLACES = {"table": "encrypted table", "vault": "Vault"}
+_PLACES = {"table": "the encrypted table", "vault": "Vault"}
 
 
 def _value(name: str) -> str:

@@ -186,5 +186,5 @@ class SecretStore(Room):
         except DatabaseError:  # whose text is about the control plane
             raise SecretError(
                 "Supabase Vault did not do it.",
-                hint="The role needs vault.create_secret, vault.update_secret, and to select and delete in vault.secrets.",
+                hint="The role needs vault.create_secret, vault.update_secret, and to select and delete vault.secrets.",
             ) from None

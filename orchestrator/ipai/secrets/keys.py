@@ -3,7 +3,7 @@
 A key is 32 random bytes in base64. Wherever keys are kept there may be several, one a line or with spaces between: the
 first one seals, and each of them opens what it has sealed. The first of these that is there counts:
 
-    IPAI_SECRET_KEY        the keys themselves, or the word `keyring`: the operating system's, as the entry `ipai secret-key`
+    IPAI_SECRET_KEY        the keys themselves, or the word `keyring`: the operating system's, entry `ipai secret-key`
     IPAI_SECRET_KEY_FILE   a file that only its owner can read
     <home>/secret.key      likewise; made when it is needed, where the control plane is the embedded one
 """
@@ -74,7 +74,7 @@ class KeyRing:
         if sealed.key_id not in self._keys:
             here = ", ".join(self._keys) or "none"
             raise SecretError(
-                f"The secret {name} is sealed with the key {sealed.key_id}, which is not in {self.place} (there: {here}).",
+                f"The secret {name} is sealed with the key {sealed.key_id}, which is not in {self.place} ({here}).",
                 hint="Give this process the key that sealed it, beside its own: see docs/secrets.md.",
             )
         nonce, data = sealed.ciphertext[:_NONCE_BYTES], sealed.ciphertext[_NONCE_BYTES:]

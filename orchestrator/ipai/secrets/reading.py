@@ -67,8 +67,8 @@ class SecretReader:
         if answer.outcome != "read":
             raise SecretError(
                 f"Supabase Vault does not give out the secret {name} ({answer.outcome}).",
-                hint=f"If it was deleted there: ipai secret rm {name} && ipai secret set {name}. Otherwise the owner of "
-                "schema connectors needs to select from vault.decrypted_secrets.",
+                hint=f"If it was deleted there: ipai secret rm {name} && ipai secret set {name}. Otherwise the owner "
+                "of schema connectors must be able to select from vault.decrypted_secrets.",
             )
         if answer.value is not None:
             return answer.value
