@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -59,10 +59,9 @@ class Recorder:
     _flushed_at: float = field(default_factory=time.monotonic)
 
     def said(self, side: str, text: str) -> None:
-        if is_metric(text):
-            text = self.resolver.redact(text)  # before it is taken apart: a metric may name anything as its stream
         if metric := parse_metric(text):
-            self.meter.add(side, metric)
+            # It may name anything as its stream.
+            self.meter.add(side, replace(metric, stream=self.resolver.redact(metric.stream)))
         elif not is_metric(text):
             self.observer.said(side, self.log(side, text))
 

@@ -278,6 +278,12 @@ def test_no_canary_is_seen_in_or_after_a_workers_run(canary: Platter, ending: st
         running = list(processes())
         assert sum(b"canary_plugin.py" in data for _, data in running) == 2
         assert {place: found for place, data in running if (found := seen_in(data))} == {}
+        key = os.environ["IPAI_SECRET_KEY"].encode()
+        beside = {
+            place.removesuffix("cmdline") for place, data in running if b"canary_plugin" in data or b"read _;" in data
+        }
+        assert len(beside) >= 4  # two plugins, and the guards that outlive us
+        assert [place for place, data in running if place.removesuffix("environ") in beside and key in data] == []
         (folder,) = (canary.tmp / "tmp").glob("ipai-run-*")
         assert folder.stat().st_mode & 0o777 == 0o700
         settings = [path for path in folder.iterdir() if seen_in(path.read_bytes())]

@@ -18,10 +18,12 @@ from click.testing import CliRunner, Result
 
 from ipai.cli import main
 from ipai.control_plane.secrets import Sealed
-from ipai.errors import BusyError, NotFoundError, SecretError, SpecError
+from ipai.errors import BusyError, NotFoundError, PluginError, SecretError, SpecError
+from ipai.plugins import PluginEnvironments
 from ipai.scheduler import run_scheduler
 from ipai.secrets import KeyRing, SecretKeys, SecretReader
 from ipai.service import Platform
+from ipai.specs import PluginSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -278,6 +280,18 @@ def test_who_does_not_hold_the_run_is_refused_and_on_record(
     assert (refusal.allowed, refusal.outcome, refusal.why, refusal.action) == (False, outcome, "try", "read")
 
 
+def test_a_reader_that_rolls_back_leaves_a_line_in_the_servers_log(platform: Platform, held: Run) -> None:
+    with psycopg.connect(platform.url, options="-c client_min_messages=log") as connection:
+        told: list[str | None] = []
+        connection.add_notice_handler(lambda notice: told.append(notice.message_primary))
+        call = "select outcome from connectors.read_secret(%s, %s, 'canary', 'secretly')"
+        assert connection.execute(call, [held.id, held.fencing_token]).fetchone() == ("read",)
+        connection.rollback()
+    assert [each.action for each in platform.secrets.accesses(None, 10)] == ["set"]
+    assert any("secret canary: read, by worker here:1 as" in str(line) and "secretly" in str(line) for line in told)
+    assert VALUE not in str(told)
+
+
 def test_a_connectors_own_setting_that_the_instance_replaces_is_not_named(held: Run, sql: Any) -> None:
     arguments = (held.id, held.fencing_token)
     read = "select outcome from connectors.read_secret(%s, %s, 'canary', 'try')"
@@ -345,6 +359,25 @@ def test_check_and_discover_need_no_run_and_are_on_record(platform: Platform, de
     ]  # fmt: skip
     with platform.control_plane() as control_plane:
         assert control_plane.secrets.read_for_check(name, "other", "check").outcome == "not_referenced"
+
+
+def test_what_builds_a_plugin_gets_no_key(tmp_path: Path, key: str) -> None:
+    """Installing runs code of others: here a build backend that writes down what it was given."""
+    folder, seen = tmp_path / "tap-x", tmp_path / "seen"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        '[project]\nname = "tap-x"\nversion = "1"\n'
+    )
+    (folder / "backend.py").write_text(
+        "import os, pathlib\n"
+        f"pathlib.Path({str(seen)!r}).write_text(str(dict(os.environ)))\n"
+        "def build_editable(*_): raise SystemExit('no')\n"
+    )
+    with pytest.raises(PluginError, match="cannot be installed"):
+        PluginEnvironments(tmp_path / "plugins").executable(PluginSpec("tap-x", (str(folder),)))
+    assert "PATH" in seen.read_text()
+    assert key not in seen.read_text()
 
 
 # Changing
@@ -498,7 +531,7 @@ def test_the_commands_never_print_a_value(ipai: Callable[..., Result], declare: 
     run("secret", "set", "canary", "--json", value=VALUE, code=10)
     run("secret", "set", "empty", value="", code=10)
     platform.run(declare({"secret": "${secret:canary}"}))
-    assert re.search(r"canary +encrypted table +2031-01-31", run("secret", "list"))
+    assert re.search(r"canary +the encrypted table +2031-01-31", run("secret", "list"))
     assert json.loads(run("secret", "list", "--json"))[0]["last_read_at"]
     assert "has a new value" in run("secret", "rotate", "canary", value=f"{VALUE}-2\n")
     run("secret", "rotate", "nothing", value=VALUE, code=4)

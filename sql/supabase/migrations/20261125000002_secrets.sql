@@ -104,6 +104,8 @@ begin
     end if;
     insert into connectors.secret_access (secret, action, allowed, outcome, actor, run_id, instance, why)
     values (p_name, 'read', outcome = 'read', outcome, p_actor, p_run, p_instance, p_why);
+    -- A caller that rolls back takes the row along, but not this line in the server's log.
+    raise log 'connectors: secret %: %, by %, run %, instance %, for %', p_name, outcome, p_actor, p_run, p_instance, p_why;
 end $$;
 
 -- Read a secret for a run. The caller shows that it holds the run by its fencing token; the run must be under way, its lease
