@@ -15,7 +15,6 @@ from ipai.pipeline import Acknowledged, Finished, Pipeline, Said
 from ipai.pipelines import Pipelines
 from ipai.prepared import PreparedInstance, prepare
 from ipai.recorder import Observer, Recorder, Silent
-from ipai.secrets import SecretKeys
 from ipai.singer_catalog import select, selected_bookmarks, selected_streams
 from ipai.stopping import Reason, Stop, StoppedError
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from ipai.control_plane import ControlPlane, Run, StreamMetrics
     from ipai.plugins import PluginEnvironments
+    from ipai.secrets import SecretKeys
     from ipai.singer_catalog import Catalog
 
 

@@ -129,10 +129,9 @@ class ErrorReporting(click.Group):
             context.exit(error.exit_code)
         except (click.exceptions.ClickException, click.exceptions.Exit, click.exceptions.Abort):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told without its secrets
             if os.environ.get("IPAI_DEBUG"):
                 click.echo(EVERYTHING.redact(traceback.format_exc()), err=True)
-                context.exit(1)
             _report(
                 IpaiError(
                     f"{type(error).__name__}: {' '.join(EVERYTHING.redact(str(error)).split())[:500]}",
