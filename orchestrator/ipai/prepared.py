@@ -21,8 +21,9 @@ from ipai.control_plane import STATE_TABLE
 from ipai.errors import PluginError, SpecError
 from ipai.failures import failure
 from ipai.pipeline import Command, Exit, Side
-from ipai.processes import guarded
+from ipai.processes import end_guard, guard_folder, guarded
 from ipai.references import Resolver, mentions, platform_values
+from ipai.secrets import SecretKeys, SecretReader
 from ipai.singer_catalog import Catalog, parse_catalog
 from ipai.stopping import StoppedError
 
@@ -152,12 +153,19 @@ def prepare(
     instance: Instance,
     *,
     run: Run | None = None,
+    keys: SecretKeys | None = None,
+    why: str = "check",
     reinstall: bool = False,
 ) -> Iterator[PreparedInstance]:
     """Make an instance ready to run; its files are gone afterwards.
 
+    Args:
+        keys: open its secrets; those in the environment if left out.
+        why: what the record of secrets says they are read for.
+
     Raises:
         SpecError: a reference in its settings leads nowhere.
+        SecretError: a secret cannot be opened.
         PluginError: a plugin cannot be installed.
     """
     connectors = control_plane.specs.connectors()
@@ -165,7 +173,8 @@ def prepare(
     resolver = Resolver(
         platform_values(
             control_plane.url, instance=instance.name, source=source.name, run_id="" if run is None else str(run.id)
-        )
+        ),
+        SecretReader(control_plane.secrets, keys or SecretKeys(), instance.name, run, why),
     )
     given = {
         "tap": {**source.config, **instance.source.config},
@@ -194,7 +203,7 @@ def prepare(
 
 @contextmanager
 def _private_folder() -> Iterator[Path]:
-    """A folder only we can enter, gone afterwards; those of processes that were killed are removed first."""
+    """A folder only we can enter, gone afterwards, also if we are killed; what a lost machine left is removed first."""
     for left_behind in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
         # Whoever lives holds the lock in its folder, after a first moment; another user's cannot be opened.
         with suppress(OSError, Timeout):
@@ -202,4 +211,8 @@ def _private_folder() -> Iterator[Path]:
                 with FileLock(left_behind / "lock", blocking=False):
                     shutil.rmtree(left_behind, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX) as folder, FileLock(Path(folder) / "lock"):
-        yield Path(folder)
+        guard = guard_folder(Path(folder))
+        try:
+            yield Path(folder)
+        finally:
+            end_guard(guard)
