@@ -240,7 +240,8 @@ begin
     end if;
     -- A run in the foreground holds an advisory lock as well: without it, its process is gone, whatever its lease says.
     update connectors.connector_runs o set lease_expires_at = started_at
-    where o.instance = r.instance and o.status = 'running' and o.job_id is null and o.worker like 'cli %'
+    where o.instance = r.instance and o.status = 'running' and o.job_id is null
+        and coalesce(o.worker, 'cli by an older version') like 'cli %'
         and o.started_at < clock_timestamp() - interval '1 second'
         and pg_try_advisory_xact_lock(hashtextextended('ipai.instance.' || r.instance, 0));
     if found then
