@@ -163,8 +163,8 @@ language plpgsql immutable set search_path = connectors, pg_temp as $$
 begin
     if jsonb_typeof(p_old) = 'object' and jsonb_typeof(p_new) = 'object' then
         return query
-            select found from jsonb_object_keys(p_old || p_new) key,
-                connectors.changed_paths(p_old -> key, p_new -> key, concat_ws('.', p_path, key)) found;
+            select path from jsonb_object_keys(p_old || p_new) key,
+                connectors.changed_paths(p_old -> key, p_new -> key, concat_ws('.', p_path, key)) path;
     elsif p_old is distinct from p_new then
         return next p_path;
     end if;
