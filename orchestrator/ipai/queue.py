@@ -33,7 +33,9 @@ _logger = logging.getLogger(__name__)
 
 
 # Nobody but the schema's owner touches the queue; others go through the functions in schema connectors.
-_OTHERS = "select 'public' union all select quote_ident(rolname) from pg_roles where rolname in ('anon', 'authenticated', 'service_role')"
+_OTHERS = """
+select 'public' union all select rolname from pg_roles where rolname in ('anon', 'authenticated', 'service_role')
+"""
 _CLOSE = """
 revoke all on schema {schema} from {role}; revoke all on all tables in schema {schema} from {role};
 revoke all on all sequences in schema {schema} from {role}; revoke all on all routines in schema {schema} from {role}

@@ -43,7 +43,7 @@ async function sync(job) {
 }
 
 for (;;) {
-  const job = call("claim_connector_job", { worker: name, lease_seconds: hangStream ? 2 : 30 });
+  const job = call("claim_connector_job", { worker: name, queues: "{default}", lease_seconds: hangStream ? 2 : 30 });
   if (job) console.log(JSON.stringify(await sync(job)));
   else await sleep(50);
 }

@@ -1,4 +1,4 @@
-"""Who may see and do what: every role and level against every table and function, and those who try to get around it."""
+"""Who may see and do what: every role and level against every table and function, and who tries to get around it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from ipai.control_plane import ControlPlane
 from ipai.control_plane.migrations import migrate
 from ipai.local import LocalPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ipai.service import Platform
 
 DOCS = Path(__file__).parents[2] / "docs" / "access.md"
-VERBS = ("select", "insert", "update", "delete")
+NOTHING = "\N{EN DASH}"
 
 # Everything that is open and should not be, as words. A table or function of any migration is held to it.
 VIOLATIONS = """
 with them (oid, name) as (
-    select oid, rolname from pg_roles where rolname in ('anon', 'authenticated', 'service_role') union all select 0, 'public'
+    select oid, rolname from pg_roles where rolname in ('anon', 'authenticated', 'service_role')
+    union all select 0, 'public'
 ), relations as (
     select c.oid, c.oid::regclass::text as name, c.relkind, c.relrowsecurity, c.relacl, n.nspname as schema,
         exists (select from pg_policy p where p.polrelid = c.oid and p.polcmd = 'r') as readable
@@ -40,7 +40,10 @@ where schema = 'connectors' and relkind in ('r', 'p') and not relrowsecurity
 union all
 select format('%s: %s has %s', r.name, them.name, a.privilege_type)
 from relations r, aclexplode(r.relacl) a join them on them.oid = a.grantee
-where not (a.privilege_type = 'SELECT' and r.readable and r.relkind in ('r', 'p') and them.name in ('authenticated', 'service_role'))
+where not (
+    a.privilege_type = 'SELECT' and r.readable and r.relkind in ('r', 'p')
+    and them.name in ('authenticated', 'service_role')
+)
 union all
 select format('%s.%s: %s has %s', r.name, c.attname, them.name, a.privilege_type)
 from relations r join pg_attribute c on c.attrelid = r.oid, aclexplode(c.attacl) a join them on them.oid = a.grantee
@@ -71,8 +74,8 @@ def owner(platform: Platform) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def violations(owner: psycopg.Connection[Any]) -> list[str]:
-    return sorted(text for (text,) in owner.execute(VIOLATIONS))
+def violations(connection: psycopg.Connection[Any]) -> list[str]:
+    return sorted(text for (text,) in connection.execute(VIOLATIONS))
 
 
 def test_nothing_is_open_that_should_not_be(owner: psycopg.Connection[Any]) -> None:
@@ -87,8 +90,8 @@ def test_what_a_migration_forgets_is_found_and_what_secure_does_mends_it(owner: 
         grant select on connectors.forgotten to anon;
         create view connectors.behind as select * from connectors.forgotten;
         grant select on connectors.behind to authenticated;
-        create function connectors.backdoor() returns text language sql security definer set search_path = pg_catalog, pg_temp
-            as 'select current_user';
+        create function connectors.backdoor() returns text
+            language sql security definer set search_path = pg_catalog, pg_temp as 'select current_user';
         """
     )
     assert violations(owner) == [
@@ -108,14 +111,15 @@ def test_what_a_migration_forgets_is_found_and_what_secure_does_mends_it(owner: 
 
 # Arguments with which a function that lets a caller in ends in an error of its own, or does nothing.
 HARMLESS = {
-    "may": "'read'", "enqueue_connector_job": "'nothing_here'", "cancel_connector_job": "-1", "claim_connector_job": "''",
-    "heartbeat_connector_job": "-1, 0", "store_connector_state": "-1, 0, '{}'", "complete_connector_job": "-1, 0",
+    "may": "'read'", "enqueue_connector_job": "'nothing_here'", "cancel_connector_job": "-1",
+    "claim_connector_job": "''", "heartbeat_connector_job": "-1, 0", "store_connector_state": "-1, 0, '{}'",
+    "complete_connector_job": "-1, 0",
     "fail_connector_job": "-1, 0, '\"x\"'",
 }  # fmt: skip
 
 
 @pytest.fixture
-def seeded(platform: Platform, declare: Any, owner: psycopg.Connection[Any]) -> None:
+def seeded(platform: Platform, declare: Any) -> None:
     """A row in every table that a user can read."""
     name = declare({}, schedule="0 4 * * *")
     platform.run(name)
@@ -141,31 +145,38 @@ def _sees(connection: psycopg.Connection[Any], table: str, policy: str | None, e
     return connection.execute(rows).fetchone() == (True,)
 
 
-def _table_cell(connection: psycopg.Connection[Any], table: str, policy: str | None, *, empty: bool, column: str) -> str:
+def _table_cell(
+    connection: psycopg.Connection[Any], table: str, policy: str | None, *, empty: bool, column: str
+) -> str:
     statements = {
         "insert": f"insert into {table} default values",
         "update": f"update {table} set {column} = {column} where false",
         "delete": f"delete from {table} where false",
     }
     may = ["read"] if _sees(connection, table, policy, empty) else []
-    may += [verb for verb in VERBS[1:] if _let_in(connection, statements[verb])]
-    return ", ".join(may) or "–"
+    may += [verb for verb in statements if _let_in(connection, statements[verb])]
+    return ", ".join(may) or NOTHING
 
 
-def test_who_may_do_what(api: Any, owner: psycopg.Connection[Any], seeded: None) -> None:
+@pytest.mark.usefixtures("seeded")
+def test_who_may_do_what(api: Any, owner: psycopg.Connection[Any]) -> None:
     """The whole table, by trying; it stands in docs/access.md. IPAI_WRITE_ACCESS_TABLE=1 writes it there anew."""
     tables = owner.execute(
         """
         select c.relname, c.oid::regclass::text, pg_get_expr(p.polqual, p.polrelid),
-            (select quote_ident(attname) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and a.attidentity = ''
-                and a.attgenerated = '' and not a.attisdropped limit 1)
+            (select quote_ident(attname) from pg_attribute a
+             where a.attrelid = c.oid and a.attnum > 0 and a.attidentity = '' and a.attgenerated = ''
+                 and not a.attisdropped
+             limit 1)
         from pg_class c left join pg_policy p on p.polrelid = c.oid
         where c.relnamespace = 'connectors'::regnamespace and c.relkind in ('r', 'p') order by 1
         """
     ).fetchall()
     functions = owner.execute(
-        "select proname from pg_proc where pronamespace = 'connectors'::regnamespace and obj_description(oid, 'pg_proc') like 'RPC%' "
-        "order by 1"
+        """
+        select proname from pg_proc
+        where pronamespace = 'connectors'::regnamespace and obj_description(oid, 'pg_proc') like 'RPC%' order by 1
+        """
     ).fetchall()
     rows: dict[str, list[str]] = {}
     for relname, table, policy, column in tables:
@@ -180,19 +191,19 @@ def test_who_may_do_what(api: Any, owner: psycopg.Connection[Any], seeded: None)
         for caller in api.callers:
             with api.request(caller) as connection:
                 let_in = _let_in(connection, f"select connectors.{name}({HARMLESS.get(base, '')})")
-            called.setdefault(name, []).append("call" if let_in else "–")
+            called.setdefault(name, []).append("call" if let_in else NOTHING)
     for name, cells in called.items():
         base = re.sub(r"_v\d+$", "", name)
         assert called[base] == cells, name  # an alias opens no more than what it stands for
         rows[f"`{base}()`"] = cells
 
-    assert {cell for cells in rows.values() for cell in cells} == {"–", "read", "call"}
-    assert all(cells[0] == "–" for cells in rows.values())  # anon
-    assert all(cells[1] == "–" for name, cells in rows.items() if name not in {"`access_level()`", "`may()`"})
-    assert rows["`connector_runs`"] == ["–", "–", "read", "read", "read", "read"]
-    assert rows["`audit_log`"] == ["–", "–", "–", "–", "read", "read"]
-    assert rows["`enqueue_connector_job()`"] == ["–", "–", "–", "call", "call", "call"]
-    assert rows["`claim_connector_job()`"] == ["–", "–", "–", "–", "call", "call"]
+    assert {cell for cells in rows.values() for cell in cells} == {NOTHING, "read", "call"}
+    assert all(cells[0] == NOTHING for cells in rows.values())  # anon
+    assert all(cells[1] == NOTHING for name, cells in rows.items() if name not in {"`access_level()`", "`may()`"})
+    assert rows["`connector_runs`"] == [NOTHING, NOTHING, "read", "read", "read", "read"]
+    assert rows["`audit_log`"] == [NOTHING, NOTHING, NOTHING, NOTHING, "read", "read"]
+    assert rows["`enqueue_connector_job()`"] == [NOTHING, NOTHING, NOTHING, "call", "call", "call"]
+    assert rows["`claim_connector_job()`"] == [NOTHING, NOTHING, NOTHING, NOTHING, "call", "call"]
 
     heading = ["", *(f"`{name}`" for name in api.callers)]
     lines = [heading, ["---"] * len(heading), *([name, *cells] for name, cells in rows.items())]
@@ -205,7 +216,9 @@ def test_who_may_do_what(api: Any, owner: psycopg.Connection[Any], seeded: None)
     if os.environ.get("IPAI_WRITE_ACCESS_TABLE"):
         DOCS.write_text(before + start + text + end + after, encoding="utf-8")
     else:
-        assert old == text, "docs/access.md is not what the database does; IPAI_WRITE_ACCESS_TABLE=1 writes the table anew"
+        assert old == text, (
+            "docs/access.md is not what the database does; IPAI_WRITE_ACCESS_TABLE=1 writes the table anew"
+        )
 
 
 # Those who try to get around it
@@ -247,7 +260,9 @@ def test_claims_that_are_no_json_open_nothing(api: Any) -> None:
 def test_a_login_cannot_write_itself_a_token(platform: Platform, create_login: Any) -> None:
     """One that is PostgREST's is believed, for it could be service_role at once; any other one is not."""
     with psycopg.connect(create_login("authenticated", options="inherit")(platform.url)) as mallory:
-        mallory.execute("""select set_config('request.jwt.claims', '{"ipai_role": "admin", "role": "service_role"}', true)""")
+        mallory.execute(
+            """select set_config('request.jwt.claims', '{"ipai_role": "admin", "role": "service_role"}', true)"""
+        )
         assert mallory.execute("select connectors.access_level()").fetchone() == ("none",)
         mallory.execute("set local role authenticated")
         assert mallory.execute("select connectors.access_level()").fetchone() == ("none",)
@@ -305,10 +320,14 @@ set local search_path = pg_temp, pg_catalog, connectors;
 """
 
 
-def test_a_search_path_full_of_traps_changes_nothing(api: Any, seeded: None) -> None:
+@pytest.mark.usefixtures("seeded")
+def test_a_search_path_full_of_traps_changes_nothing(api: Any) -> None:
     with api.request("read") as connection:
         connection.execute(SHADOWS)
-        assert connection.execute("select connectors.access_level(), connectors.may('run')").fetchone() == ("read", False)
+        assert connection.execute("select connectors.access_level(), connectors.may('run')").fetchone() == (
+            "read",
+            False,
+        )
         assert not _let_in(connection, "select connectors.enqueue_connector_job('test_fake')")
         assert not _let_in(connection, "select connectors.claim_connector_job_v1('me')")
         assert connection.execute("select count(*) from connectors.audit_log").fetchone() == (0,)
@@ -350,10 +369,14 @@ def test_a_role_that_may_create_no_roles_sets_the_platform_up_all_the_same(bare_
             with ControlPlane(url) as control_plane:
                 assert control_plane.migrate() == []  # sets the queue up
                 assert control_plane.audit.newest(5) == []
-            root.execute("create role anon nologin; create role authenticated nologin; create role service_role nologin")
+            root.execute(
+                "create role anon nologin; create role authenticated nologin; create role service_role nologin"
+            )
             humble.execute("call connectors.secure()")
         with psycopg.connect(bare_server.url("plain")) as connection:
-            connection.execute("""set local role authenticated; set local request.jwt.claims = '{"ipai_role": "read"}'""")
+            connection.execute(
+                """set local role authenticated; set local request.jwt.claims = '{"ipai_role": "read"}'"""
+            )
             assert connection.execute("select count(*) from connectors.sla_tiers").fetchone() == (3,)
             connection.execute("reset role")
             assert violations(connection) == []

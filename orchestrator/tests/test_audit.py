@@ -48,7 +48,8 @@ def test_specs_tell_which_keys_changed_and_never_a_value(platform: Platform, dec
     declare({"host": f"https://user:{SECRET}@example.org"}, schedule="30 4 * * *", sla_tier="critical")
     assert entries() == [
         ("instance.update", name,
-         {"changed": {"sla_tier": ["standard", "critical"]}, "keys": ["spec.schedule", "spec.sla_tier", "spec.source.config.host"]}),
+         {"changed": {"sla_tier": ["standard", "critical"]},
+          "keys": ["spec.schedule", "spec.sla_tier", "spec.source.config.host"]}),
         ("schedule.update", f"{name}/default", {"changed": {"cron": ["0 4 * * *", "30 4 * * *"]}}),
     ]  # fmt: skip
     declare({"host": f"https://user:{SECRET}@example.org"}, schedule="30 4 * * *", sla_tier="critical")
@@ -56,7 +57,9 @@ def test_specs_tell_which_keys_changed_and_never_a_value(platform: Platform, dec
     with psycopg.connect(platform.url) as connection:
         connection.execute("delete from connectors.connector_instances")
     with psycopg.connect(platform.url) as connection:
-        deleted = connection.execute("select actor, action from connectors.audit_log where action like '%.delete' order by id").fetchall()
+        deleted = connection.execute(
+            "select actor, action from connectors.audit_log where action like '%.delete' order by id"
+        ).fetchall()
         (whole,) = connection.execute("select string_agg(a::text, '') from connectors.audit_log a").fetchone() or ("",)
     assert [action for _, action in deleted] == ["instance.delete", "schedule.delete"]
     assert {actor for actor, _ in deleted} == {"ipai"}  # somebody at a psql prompt: the login
@@ -99,7 +102,9 @@ def test_bookmarks_changed_by_hand_and_only_those(platform: Platform, declare: A
     ]
 
 
-def test_what_the_platform_does_by_itself_is_no_change_of_anybodys(platform: Platform, declare: Any, entries: Any) -> None:
+def test_what_the_platform_does_by_itself_is_no_change_of_anybodys(
+    platform: Platform, declare: Any, entries: Any
+) -> None:
     declare({}, schedule="* * * * *")
     entries()
     with platform.control_plane() as control_plane:
@@ -144,12 +149,16 @@ def test_the_command_shows_it(platform: Platform, declare: Any, monkeypatch: pyt
 
     def ipai(*arguments: str) -> str:
         monkeypatch.setattr("sys.argv", ["ipai", *arguments])
-        done = CliRunner().invoke(main, ["--database", platform.url, "--home", str(platform.home), *arguments], catch_exceptions=False)
+        done = CliRunner().invoke(
+            main, ["--database", platform.url, "--home", str(platform.home), *arguments], catch_exceptions=False
+        )
         assert done.exit_code == 0
         return done.stdout
 
     newest = json.loads(ipai("audit", "--instance", name, "--limit", "1", "--json"))
-    assert [(each["actor"], each["action"], each["subject"]) for each in newest] == [(account(), "schedule.update", f"{name}/default")]
+    assert [(each["actor"], each["action"], each["subject"]) for each in newest] == [
+        (account(), "schedule.update", f"{name}/default")
+    ]
     text = ipai("audit")
     assert f"{account()}  schedule.update" in text
     assert "paused: false → true" in text

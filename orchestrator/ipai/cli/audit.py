@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def audit(platform: Platform, instance: str | None, limit: int, as_json: bool) -> None:
-    """Show who changed what, newest first: specs, schedules, limits, bookmarks by hand, runs asked for and cancelled.
+    """Show who changed what: specs, schedules, limits, bookmarks by hand, runs asked for and cancelled. Newest first.
 
-    Of specs and bookmarks only the keys that changed are kept, never the values. What Supabase users do by RPC is here as
-    well; see docs/access.md.
+    Of specs and bookmarks only the keys that changed are kept, never the values. What Supabase users do by RPC is here
+    too; see docs/access.md.
     """
     entries = platform.audit(instance, limit=limit)
     if as_json:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class AuditEntry:
     """One change.
 
-    `subject` is an instance, `instance/schedule`, a connector, a quota group or a tier. `details` holds what changed: columns
-    as `changed: {name: [before, after]}`, of specs and STATE only the keys.
+    `subject` is an instance, `instance/schedule`, a connector, a quota group or a tier. `details` holds what changed:
+    columns as `changed: {name: [before, after]}`, of specs and STATE only the keys.
     """
 
     id: int
