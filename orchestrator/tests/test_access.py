@@ -107,6 +107,34 @@ def test_what_a_migration_forgets_is_found_and_what_secure_does_mends_it(owner: 
     assert violations(owner) == ["connectors.loose(): its search_path is not fixed"]
 
 
+def test_exposing_the_schema_as_supabase_advises_opens_no_table_and_secure_takes_it_back(
+    owner: psycopg.Connection[Any], api: Any
+) -> None:
+    everybody = "to anon, authenticated, service_role"
+    owner.execute(
+        f"""
+        grant usage on schema connectors {everybody};
+        grant all on all tables in schema connectors {everybody};
+        grant all on all routines in schema connectors {everybody};
+        grant all on all sequences in schema connectors {everybody};
+        alter default privileges in schema connectors grant all on tables {everybody};
+        alter default privileges in schema connectors grant all on routines {everybody};
+        alter default privileges in schema connectors grant all on sequences {everybody};
+        """
+    )
+    for caller in ("anon", "no level", "admin"):
+        with api.request(caller) as connection:
+            assert not _let_in(connection, "insert into connectors.quota_groups values ('mine', 1)")
+            assert connection.execute("update connectors.sla_tiers set retries = 99").rowcount == 0
+            assert connection.execute("delete from connectors.sla_tiers").rowcount == 0
+            assert not _let_in(connection, "select connectors.audit('made up', 'x')")
+            seen = connection.execute("select count(*) from connectors.sla_tiers").fetchone()
+            assert seen == ((3,) if caller == "admin" else (0,))
+    owner.execute("call connectors.secure()")
+    owner.execute("create table connectors.later (id bigint); alter table connectors.later enable row level security")
+    assert violations(owner) == []
+
+
 # The table of who may do what
 
 # Arguments with which a function that lets a caller in ends in an error of its own, or does nothing.

@@ -86,8 +86,9 @@ begin
     execute format('create policy read on %s for select using ((select connectors.may(%L)))', p_table, p_level);
 end $$;
 
--- Close everything that is not meant to be open. New tables are closed to others from the start, new functions are not:
--- Postgres lets everybody call them, and that cannot be turned off for one schema alone.
+-- Close everything that is not meant to be open, also where somebody followed Supabase's advice for exposing a schema, which
+-- grants all there is and all there will be. New tables are closed to others from the start, new functions are not: Postgres
+-- lets everybody call them, and that cannot be turned off for one schema alone.
 create procedure connectors.secure()
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -107,6 +108,9 @@ begin
         execute format('revoke all on all tables in schema connectors from %s', caller);
         execute format('revoke all on all sequences in schema connectors from %s', caller);
         execute format('revoke all on all routines in schema connectors from %s', caller);
+        execute format('alter default privileges in schema connectors revoke all on tables from %s', caller);
+        execute format('alter default privileges in schema connectors revoke all on sequences from %s', caller);
+        execute format('alter default privileges in schema connectors revoke all on routines from %s', caller);
         continue when caller in ('public', 'anon');
         execute format('grant usage on schema connectors to %s', caller);
         for statement in
