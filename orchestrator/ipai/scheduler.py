@@ -4,6 +4,8 @@
     due runs             given a job (retries, runs that were put off)
     due schedules        a run each, exactly one, and the next time
     late instances       told, once
+
+Beside it, each in a thread of its own and so never in its way, notifications are delivered and old rows deleted.
 """
 
 from __future__ import annotations
@@ -11,21 +13,25 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ipai.errors import DatabaseError, IpaiError
+from ipai.notifications.deliverer import run_deliverer
+from ipai.retention import run_daily
 from ipai.schedule import decide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ipai.control_plane import ControlPlane
 
 _BATCH = 10_000
 _SECONDS = 1.0
 _LATE_SECONDS = 30.0
+_END_SECONDS = 10.0
 
 _logger = logging.getLogger(__name__)
 
@@ -72,6 +78,29 @@ def enqueue_due(control_plane: ControlPlane, now: datetime) -> int:
 
 def run_scheduler(connect: Callable[[], ControlPlane], stop: threading.Event) -> None:
     """Tick every second until `stop` is set; a database that is away is waited for."""
+    with _beside(connect):
+        _tick_until(connect, stop)
+
+
+@contextmanager
+def _beside(connect: Callable[[], ControlPlane]) -> Iterator[None]:
+    """What a scheduler does besides ticking."""
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=work, args=(connect, stop), name=work.__name__, daemon=True)
+        for work in (run_deliverer, run_daily)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(_END_SECONDS)
+
+
+def _tick_until(connect: Callable[[], ControlPlane], stop: threading.Event) -> None:
     told_late_at = float("-inf")
     while not stop.is_set():
         try:

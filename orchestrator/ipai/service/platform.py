@@ -19,6 +19,8 @@ from ipai.prepared import prepare
 from ipai.recorder import Observer
 from ipai.runs import RunResult, execute
 from ipai.service.fleet import Fleet
+from ipai.service.notifications import Notifications
+from ipai.service.retention import Retention
 from ipai.singer_catalog import Catalog, select, selected_streams
 from ipai.specs import Catalogs, builtin_connectors, load_catalogs
 from ipai.stopping import Stop
@@ -72,6 +74,16 @@ class Platform:
     def fleet(self) -> Fleet:
         """Those who serve the queue, and what bounds them."""
         return Fleet(self)
+
+    @property
+    def notifications(self) -> Notifications:
+        """Who is told what happens."""
+        return Notifications(self)
+
+    @property
+    def retention(self) -> Retention:
+        """What is kept for how long."""
+        return Retention(self)
 
     @property
     def local(self) -> LocalPostgres:

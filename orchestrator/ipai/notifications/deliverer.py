@@ -1,0 +1,134 @@
+"""The deliverer: empties the outbox, in a thread of the scheduler's process and out of everybody's way.
+
+At least once: a delivery is taken under a lease, sent, and what came of it is written down. If this process dies in
+between, the lease runs out and somebody else sends it again, with the same id. Any number of deliverers may work at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ipai.errors import DatabaseError, IpaiError
+from ipai.notifications import people, webhooks
+from ipai.notifications.channels import resolver
+from ipai.notifications.messages import body, words
+from ipai.notifications.outcomes import Outcome
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    import httpx
+
+    from ipai.control_plane import ControlPlane
+    from ipai.control_plane.notifications import Channel, Event, Parcel
+
+LEASE_SECONDS = 60.0  # longer than any attempt
+_AT_ONCE = 64
+_POLL_SECONDS = 1.0
+_GRACE_SECONDS = 5.0
+_PEOPLE_SECONDS = 40.0
+
+_logger = logging.getLogger(__name__)
+
+
+def run_deliverer(
+    connect: Callable[[], ControlPlane], stop: threading.Event, lease_seconds: float = LEASE_SECONDS
+) -> None:
+    """Deliver until `stop` is set; a database that is away is waited for."""
+    while not stop.is_set():
+        try:
+            with connect() as control_plane:
+                asyncio.run(Deliverer(control_plane, lease_seconds).work(stop))
+        except DatabaseError as error:
+            _logger.warning("The database is away, notifications wait: %s", error)
+            stop.wait(_POLL_SECONDS)
+        except Exception:
+            _logger.exception("Delivering notifications failed")
+            stop.wait(_POLL_SECONDS)
+
+
+@dataclass
+class Deliverer:
+    """Sends what is due, many at once."""
+
+    control_plane: ControlPlane
+    lease_seconds: float = LEASE_SECONDS
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(16, thread_name_prefix="apprise"))
+
+    async def work(self, stop: threading.Event) -> None:
+        """Go on until `stop` is set; what is being sent then has a few seconds to come to its end."""
+        sending: set[asyncio.Task[None]] = set()
+        async with webhooks.client() as client:
+            try:
+                while not stop.is_set():
+                    for parcel in self.control_plane.notifications.claim(_AT_ONCE - len(sending), self.lease_seconds):
+                        sending.add(asyncio.create_task(self._send(client, parcel)))
+                    ended, sending = await _first_of(sending)
+                    for task in ended:
+                        task.result()
+            finally:
+                if sending:
+                    await asyncio.wait(sending, timeout=_GRACE_SECONDS)
+                for task in sending:
+                    task.cancel()
+                self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _send(self, client: httpx.AsyncClient, parcel: Parcel) -> None:
+        try:
+            outcome = await attempt(
+                self.control_plane, client, parcel.channel, parcel.event, parcel.message_id, self._threads
+            )
+        except DatabaseError:
+            raise
+        except Exception as error:  # one message that cannot be sent must not keep the others
+            _logger.exception("channel %s: event %s", parcel.channel.name, parcel.event.id)
+            outcome = Outcome("failed", error=f"{type(error).__name__}: this was not foreseen; the scheduler's log has more.")
+        status = self.control_plane.notifications.settle(
+            parcel, outcome.result, status=outcome.status, error=outcome.error, pause=outcome.pause
+        )
+        if outcome.result == "gone":
+            _logger.warning("channel %s is disabled: %s", parcel.channel.name, outcome.error)
+        elif status == "dead":
+            _logger.warning("channel %s: event %s is given up: %s", parcel.channel.name, parcel.event.id, outcome.error)
+
+
+async def attempt(
+    control_plane: ControlPlane,
+    client: httpx.AsyncClient,
+    channel: Channel,
+    event: Event,
+    message_id: str,
+    threads: ThreadPoolExecutor | None = None,
+) -> Outcome:
+    """Try once to deliver an event; secrets are taken out of what is told of it."""
+    resolved = resolver(control_plane)
+    try:
+        url = str(resolved.resolve(channel.url, where=f"channel {channel.name}"))
+        secrets = channel.secret and str(resolved.resolve(channel.secret, where=f"channel {channel.name}"))
+    except IpaiError as error:
+        return Outcome("failed", error=f"{error} {error.hint or ''}".strip())
+    if channel.kind == "webhook":
+        outcome = await webhooks.post(client, url, message_id=message_id, body=body(event), secrets=secrets)
+    else:
+        try:
+            telling = asyncio.get_running_loop().run_in_executor(threads, people.tell, url, words(event))
+            outcome = await asyncio.wait_for(telling, _PEOPLE_SECONDS)
+        except asyncio.TimeoutError:
+            outcome = Outcome("failed", error=f"No answer within {_PEOPLE_SECONDS:g} seconds.")
+    error = outcome.error and resolved.redact(outcome.error)
+    return Outcome(outcome.result, outcome.status, error, outcome.pause, resolved.redact(outcome.answer))
+
+
+async def _first_of(
+    tasks: set[asyncio.Task[None]],
+) -> tuple[set[asyncio.Task[None]], set[asyncio.Task[None]]]:
+    """Wait until one of them has ended, or a moment; those that ended and the others."""
+    if not tasks:
+        await asyncio.sleep(_POLL_SECONDS)
+        return set(), set()
+    return await asyncio.wait(tasks, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
