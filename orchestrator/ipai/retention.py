@@ -1,8 +1,8 @@
 """Retention: once a day, over all schedulers, what is old is deleted; Bronze as its instances declare, archived first if so.
 
-    logs, metrics, deliveries, events, runs    as `connectors.retention_periods` says
-    jobs                                       those that the queue left behind
-    rows of Bronze                             as `retention` in an instance's spec says
+logs, metrics, deliveries, events, runs    as `connectors.retention_periods` says
+jobs                                       those that the queue left behind
+rows of Bronze                             as `retention` in an instance's spec says
 """
 
 from __future__ import annotations
@@ -150,9 +150,7 @@ def _place(control_plane: ControlPlane, instance: Instance) -> tuple[str, str] |
 def _judged(
     instance: Instance, table: BronzeTable, rule: RetentionRule, source: str, now: datetime
 ) -> tuple[Retained, _Bronze | None]:
-    named = Retained(
-        instance.name, _declared((rule,)), table.stream, f"{table.schema}.{table.name}", rule.archive
-    )
+    named = Retained(instance.name, _declared((rule,)), table.stream, f"{table.schema}.{table.name}", rule.archive)
     before = []
     if rule.keep_days is not None:
         before.append((rule.by, now - timedelta(days=rule.keep_days)))
@@ -219,7 +217,13 @@ def _move(
 
 
 def _shown(each: Retained) -> dict[str, Any]:
-    shown = {"subject": each.subject, "stream": each.stream, "table": each.table, "rows": each.rows, "problem": each.problem}
+    shown = {
+        "subject": each.subject,
+        "stream": each.stream,
+        "table": each.table,
+        "rows": each.rows,
+        "problem": each.problem,
+    }
     return {key: value for key, value in shown.items() if value is not None}
 
 

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from click.testing import CliRunner
-from receiver import SECRET, Receiver
 
 from ipai.cli import main
 from ipai.errors import NotFoundError, SpecError
@@ -24,13 +24,16 @@ from ipai.notifications import webhooks
 from ipai.notifications.addresses import is_refused
 from ipai.notifications.deliverer import run_deliverer
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from receiver import SECRET, Receiver  # noqa: E402
+
+# Apprise imports what Python is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     from ipai.service import Platform
-
-Sql = "Callable[..., list[Any]]"
 
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
@@ -165,7 +168,9 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(
     assert channel == "hook"
 
 
-def test_a_redirect_is_not_followed(sql: Any, receiver: Receiver, channel: str, deliver: Any, platform: Platform) -> None:
+def test_a_redirect_is_not_followed(
+    sql: Any, receiver: Receiver, channel: str, deliver: Any, platform: Platform
+) -> None:
     other = Receiver()
     try:
         receiver.script = [(302, {"Location": other.url}), (307, {"Location": other.url})]
@@ -224,7 +229,9 @@ def test_one_message_that_is_never_taken_lets_later_ones_pass(
 ) -> None:
     emit(sql, instance="prod_a")
     emit(sql, instance="prod_a")
-    sql("update connectors.deliveries set attempts = 6, next_at = now() + interval '1 hour' where id = (select min(id) from connectors.deliveries)")
+    sql(
+        "update connectors.deliveries set attempts = 6, next_at = now() + interval '1 hour' where id = (select min(id) from connectors.deliveries)"
+    )
     deliver()
     until(lambda: states(sql) == [("waiting", 6), ("delivered", 1)])
     assert len(receiver.requests) == 1
@@ -284,12 +291,12 @@ def test_a_deliverer_that_is_killed_loses_nothing(
     deliver()
     until(lambda: [status for status, _ in states(sql)] == ["delivered"] * 10)
     assert sorted(attempts for _, attempts in states(sql)) == [1] * 6 + [2] * 4
-    assert {each.id for each in receiver.requests} == {each.message_id for each in platform.notifications.deliveries(channel)}
+    assert {each.id for each in receiver.requests} == {
+        each.message_id for each in platform.notifications.deliveries(channel)
+    }
 
 
-def test_several_deliverers_send_each_delivery_once(
-    sql: Any, receiver: Receiver, channel: str, deliver: Any
-) -> None:
+def test_several_deliverers_send_each_delivery_once(sql: Any, receiver: Receiver, channel: str, deliver: Any) -> None:
     receiver.seconds = 0.01
     for number in range(120):
         emit(sql, instance=f"prod_{number % 40}", number=number)
@@ -342,7 +349,9 @@ def test_a_receiver_that_is_down_never_delays_a_run(
         queued = platform.enqueue(name)
         ended = platform.wait(queued.id, timeout=15)
         assert ended.status == "succeeded"
-        assert sql("select count(*) from connectors.deliveries where delivered_at is not null or error is not null") == [(0,)]
+        assert sql(
+            "select count(*) from connectors.deliveries where delivered_at is not null or error is not null"
+        ) == [(0,)]
         assert sql("select count(*) from connectors.deliveries where status = 'waiting'") == [(22,)]
         with psycopg.connect(platform.url) as removing:  # nor does somebody who is just removing a channel
             removing.execute("delete from connectors.channels")
@@ -374,7 +383,15 @@ def test_people_are_told_in_three_short_parts(
         "The tap failed with exit code 7 while syncing (stream orders). It said: stream orders: the source went away\n"
         f"Next: ipai logs {name} --run {run.id} shows what was said."
     )
-    emit(sql, "run.late", name, schedule="default", due_at="2026-11-25T10:00:00.5+00:00", sla_tier="critical", latest_seconds=900)
+    emit(
+        sql,
+        "run.late",
+        name,
+        schedule="default",
+        due_at="2026-11-25T10:00:00.5+00:00",
+        sla_tier="critical",
+        latest_seconds=900,
+    )
     until(lambda: states(sql)[1:] == [("delivered", 1)])
     late = receiver.requests[-1].json
     assert (late["title"], late["type"]) == (f"{name} is late", "warning")
@@ -382,7 +399,9 @@ def test_people_are_told_in_three_short_parts(
     assert "by 2026-11-25 10:15 UTC" in late["message"]
 
 
-def test_what_apprise_cannot_do_is_said(platform: Platform, sql: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_apprise_cannot_do_is_said(
+    platform: Platform, sql: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PEOPLE_URL", "nonsense-service://very-secret-token")
     platform.notifications.add("ops", kind="apprise", url="${env:PEOPLE_URL}", kinds=["*"])
     emit(sql)
@@ -419,7 +438,9 @@ def test_a_metadata_service_gets_nothing(platform: Platform, url: str, monkeypat
     assert platform.notifications.test("evil").outcome.result == "failed"
 
 
-def test_what_a_name_leads_to_is_what_counts(platform: Platform, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_name_leads_to_is_what_counts(
+    platform: Platform, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The name is asked for once, and the connection goes to the answer that was looked at."""
     asked = []
     real = socket.getaddrinfo
@@ -442,7 +463,12 @@ def test_what_a_name_leads_to_is_what_counts(platform: Platform, receiver: Recei
 @pytest.mark.parametrize(
     ("kind", "url", "secret", "said"),
     [
-        ("webhook", "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXX9XXXXXXXXXXXXXXX", None, "held a token"),
+        (
+            "webhook",
+            "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXX9XXXXXXXXXXXXXXX",
+            None,
+            "held a token",
+        ),
         ("webhook", "https://user:secret@example.com/", None, "held a token"),
         ("webhook", "https://example.com/?key=1", None, "held a token"),
         ("webhook", "https://n8n.example.com/webhook/1f81eb52-5198-4599-803e-771906343485", None, "held a token"),
@@ -477,11 +503,13 @@ def test_two_secrets_make_two_signatures_while_one_replaces_the_other(
 def test_the_signature_of_the_specifications_own_libraries() -> None:
     """The vector that the reference implementations are tested with."""
     body = b'{"test": 2432232314}'
-    given = webhooks.signature("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    given = webhooks.signature(
+        "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    )
     assert given == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_a_certificate_must_be_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_must_be_the_hosts() -> None:
     """Connections are to addresses, yet the certificate is checked against the name."""
     import ssl
     from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -534,7 +562,9 @@ def test_the_command_line_from_add_to_rm(
     ipai: Callable[..., Any], receiver: Receiver, sql: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOOK_SECRET", SECRET)
-    added = ipai("notify", "add", "ops", "--webhook", receiver.url, "--secret-ref", "${env:HOOK_SECRET}", "--on", "run.*")
+    added = ipai(
+        "notify", "add", "ops", "--webhook", receiver.url, "--secret-ref", "${env:HOOK_SECRET}", "--on", "run.*"
+    )
     assert "ops hears of run.* of *." in added.stdout
     assert "took it with 200" in ipai("notify", "test", "ops").stdout
     assert receiver.requests[0].json["type"] == "channel.test"

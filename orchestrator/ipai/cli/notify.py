@@ -33,8 +33,13 @@ def notify() -> None:
 @click.option("--webhook", metavar="URL", help="An address to POST to, or a reference to it: '${env:HOOK_URL}'.")
 @click.option("--apprise", metavar="REF", help="A reference to an Apprise URL: '${env:SLACK_URL}'.")
 @click.option("--secret-ref", metavar="REF", help="Of a webhook: a reference to the secret that signs it (whsec_…).")
-@click.option("--on", "kinds", multiple=True, metavar="KIND",
-              help=f"A kind of event, or a glob; repeatable. By default: {', '.join(DEFAULT_KINDS)}.")
+@click.option(
+    "--on",
+    "kinds",
+    multiple=True,
+    metavar="KIND",
+    help=f"A kind of event, or a glob; repeatable. By default: {', '.join(DEFAULT_KINDS)}.",
+)
 @click.option("--instance", "instances", multiple=True, metavar="GLOB", help="Only these instances; repeatable.")
 @json_option
 @click.pass_obj  # fmt: skip

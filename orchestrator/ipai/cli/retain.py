@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--plan", "only_plan", is_flag=True, help="Only show what is old.")
-@click.option("--keep", "periods", type=(str, click.IntRange(min=1)), multiple=True, metavar="SUBJECT DAYS",
-              help="From now on keep logs, metrics, deliveries, events or runs for so many days; repeatable.")
+@click.option(
+    "--keep",
+    "periods",
+    type=(str, click.IntRange(min=1)),
+    multiple=True,
+    metavar="SUBJECT DAYS",
+    help="From now on keep logs, metrics, deliveries, events or runs for so many days; repeatable.",
+)
 @json_option
 @click.pass_obj  # fmt: skip
 def retain(platform: Platform, only_plan: bool, periods: tuple[tuple[str, int], ...], as_json: bool) -> None:

@@ -34,7 +34,9 @@ def check(channel: Channel) -> None:
         SpecError: it would not work, or would put a credential into the database.
     """
     if not _NAME.fullmatch(channel.name):
-        raise SpecError(f"{channel.name!r} is no name for a channel.", hint="Small letters, digits, _ and -: ops-slack.")
+        raise SpecError(
+            f"{channel.name!r} is no name for a channel.", hint="Small letters, digits, _ and -: ops-slack."
+        )
     for glob in (*channel.kinds, *channel.instances):
         if not _GLOB.fullmatch(glob):
             raise SpecError(f"{glob!r} is no name or glob.", hint="Such as run.failed, schema.*, prod_*.")

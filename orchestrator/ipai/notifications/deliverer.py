@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ipai.errors import DatabaseError, IpaiError
@@ -79,15 +79,9 @@ class Deliverer:
                 self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _send(self, client: httpx.AsyncClient, parcel: Parcel) -> None:
-        try:
-            outcome = await attempt(
-                self.control_plane, client, parcel.channel, parcel.event, parcel.message_id, self._threads
-            )
-        except DatabaseError:
-            raise
-        except Exception as error:  # one message that cannot be sent must not keep the others
-            _logger.exception("channel %s: event %s", parcel.channel.name, parcel.event.id)
-            outcome = Outcome("failed", error=f"{type(error).__name__}: this was not foreseen; the scheduler's log has more.")
+        outcome = await attempt(
+            self.control_plane, client, parcel.channel, parcel.event, parcel.message_id, self._threads
+        )
         status = self.control_plane.notifications.settle(
             parcel, outcome.result, status=outcome.status, error=outcome.error, pause=outcome.pause
         )
@@ -110,18 +104,22 @@ async def attempt(
     try:
         url = str(resolved.resolve(channel.url, where=f"channel {channel.name}"))
         secrets = channel.secret and str(resolved.resolve(channel.secret, where=f"channel {channel.name}"))
-    except IpaiError as error:
-        return Outcome("failed", error=f"{error} {error.hint or ''}".strip())
-    if channel.kind == "webhook":
-        outcome = await webhooks.post(client, url, message_id=message_id, body=body(event), secrets=secrets)
-    else:
-        try:
+        if channel.kind == "webhook":
+            outcome = await webhooks.post(client, url, message_id=message_id, body=body(event), secrets=secrets)
+        else:
             telling = asyncio.get_running_loop().run_in_executor(threads, people.tell, url, words(event))
             outcome = await asyncio.wait_for(telling, _PEOPLE_SECONDS)
-        except asyncio.TimeoutError:
-            outcome = Outcome("failed", error=f"No answer within {_PEOPLE_SECONDS:g} seconds.")
-    error = outcome.error and resolved.redact(outcome.error)
-    return Outcome(outcome.result, outcome.status, error, outcome.pause, resolved.redact(outcome.answer))
+    except DatabaseError:
+        raise
+    except asyncio.TimeoutError:
+        outcome = Outcome("failed", error=f"No answer within {_PEOPLE_SECONDS:g} seconds.")
+    except IpaiError as error:
+        outcome = Outcome("failed", error=f"{error} {error.hint or ''}".strip())
+    except Exception as error:  # noqa: BLE001 - one message that cannot be sent must not keep the others
+        outcome = Outcome("failed", error=f"{type(error).__name__}: {error}")
+    return replace(
+        outcome, error=outcome.error and resolved.redact(outcome.error), answer=resolved.redact(outcome.answer)
+    )
 
 
 async def _first_of(

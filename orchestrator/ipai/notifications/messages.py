@@ -73,7 +73,9 @@ class Words:
 def words(event: Event) -> Words:
     """Tell an event in a few words."""
     who, payload = event.instance or "ipai", event.payload
-    tell = {"run.started": _started, "run.succeeded": _succeeded, "run.failed": _failed, "run.late": _late}.get(event.kind)
+    tell = {"run.started": _started, "run.succeeded": _succeeded, "run.failed": _failed, "run.late": _late}.get(
+        event.kind
+    )
     if tell is not None:
         return tell(event)
     happened = event.kind.replace("_", " ").replace(".", " ")
@@ -108,22 +110,27 @@ def _failed(event: Event) -> Words:
     payload = event.payload
     error = payload.get("error") or {}
     if payload.get("retry_run_id"):
-        step = f"It is tried again at {_minute(payload['retry_at'])} as run {payload['retry_run_id']}; nothing to do now."
+        step = (
+            f"It is tried again at {_minute(payload['retry_at'])} as run {payload['retry_run_id']}; nothing to do now."
+        )
     else:
         step = error.get("hint") or f"ipai logs {event.instance} --run {event.run_id} shows what was said."
     return Words(
-        f"{event.instance}: run {event.run_id} failed", _lines(error.get("message") or "No cause is known.", step), "failure"
+        f"{event.instance}: run {event.run_id} failed",
+        _lines(error.get("message") or "No cause is known.", step),
+        "failure",
     )
 
 
 def _late(event: Event) -> Words:
     payload = event.payload
-    due = _moment(payload["due_at"])
-    latest = due + timedelta(seconds=float(payload["latest_seconds"]))
-    cause = (
-        f"It was due at {_minute(payload['due_at'])} and, by its tier {payload['sla_tier']}, should have succeeded by "
-        f"{_minute(latest.isoformat())}."
-    )
+    cause = "It has not succeeded in time."
+    if {"due_at", "latest_seconds", "sla_tier"} <= payload.keys():
+        latest = _moment(payload["due_at"]) + timedelta(seconds=float(payload["latest_seconds"]))
+        cause = (
+            f"It was due at {_minute(payload['due_at'])} and, by its tier {payload['sla_tier']}, should have succeeded by "
+            f"{_minute(latest.isoformat())}."
+        )
     return Words(f"{event.instance} is late", _lines(cause, f"ipai status {event.instance} shows its runs."), "warning")
 
 
