@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -74,19 +75,15 @@ class ArchiveFile:
         self._raw.flush()
         os.fsync(self._raw.fileno())
         self._raw.close()
-        digest, count = hashlib.sha256(), 0
-        with gzip.open(self._unfinished, "rb") as written:
-            for line in written:
-                digest.update(line)
-                count += 1
-        if count != rows or self._rows != rows or digest.digest() != self._digest.digest():
+        written = (rows, self._digest.hexdigest())
+        if self._rows != rows or _read(self._unfinished) != written:
             raise ArchiveError(
-                f"{self._unfinished} holds {count} rows where {rows} were to be archived, or others; nothing was deleted.",
+                f"{self.path} does not hold the {rows} rows that were written to it; nothing was deleted.",
                 hint="Look at the disk, then ipai retain again.",
             )
         os.replace(self._unfinished, self.path)
         _sync(self.path.parent)
-        return Archived(self.path, count, self.path.stat().st_size, digest.hexdigest())
+        return Archived(self.path, rows, self.path.stat().st_size, written[1])
 
     def discard(self) -> None:
         """Remove what there is of it: the rows stay where they are."""
@@ -94,6 +91,19 @@ class ArchiveFile:
             self._raw.close()
             self._unfinished.unlink(missing_ok=True)
             self.path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> tuple[int, str] | None:
+    """How many lines a file holds and their SHA-256; None if it cannot be read to its end."""
+    digest, count = hashlib.sha256(), 0
+    try:
+        with gzip.open(path, "rb") as lines:
+            for line in lines:
+                digest.update(line)
+                count += 1
+    except (EOFError, OSError, zlib.error):
+        return None
+    return count, digest.hexdigest()
 
 
 def _sync(folder: Path) -> None:

@@ -82,21 +82,25 @@ def retain(control_plane: ControlPlane, stop: threading.Event | None = None) -> 
 
 
 def _retain(control_plane: ControlPlane, stop: threading.Event | None) -> list[Retained]:
-    now = datetime.now(timezone.utc)
     done = []
+    for each in _seen_to(control_plane, datetime.now(timezone.utc), stop):
+        done.append(each)
+        if stop is not None and stop.is_set():
+            return done  # another scheduler goes on
+    control_plane.retention.done(TASK, [_shown(each) for each in done if each.rows or each.problem])
+    return done
+
+
+def _seen_to(control_plane: ControlPlane, now: datetime, stop: threading.Event | None) -> Iterator[Retained]:
     for each, keep in _own(control_plane):
         rows = 0
         for deleted in control_plane.retention.delete(each.subject, now - keep):
             rows += deleted
             if stop is not None and stop.is_set():
                 break
-        done.append(replace(each, rows=rows))
+        yield replace(each, rows=rows)
     for each, bronze in _bronze(control_plane, now):
-        done.append(each if bronze is None else _clear(control_plane, each, bronze, now, stop))
-    if stop is None or not stop.is_set():
-        shown = [_shown(each) for each in done if each.rows or each.problem]
-        control_plane.retention.done(TASK, shown)
-    return done
+        yield each if bronze is None else _clear(control_plane, each, bronze, now, stop)
 
 
 @dataclass(frozen=True)
@@ -151,11 +155,13 @@ def _judged(
     instance: Instance, table: BronzeTable, rule: RetentionRule, source: str, now: datetime
 ) -> tuple[Retained, _Bronze | None]:
     named = Retained(instance.name, _declared((rule,)), table.stream, f"{table.schema}.{table.name}", rule.archive)
+    # Whole days, in UTC: so a date is old when all of it is.
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     before = []
     if rule.keep_days is not None:
-        before.append((rule.by, now - timedelta(days=rule.keep_days)))
+        before.append((rule.by, today - timedelta(days=rule.keep_days)))
     if rule.deleted_days is not None:
-        before.append((DELETED_AT, now - timedelta(days=rule.deleted_days)))
+        before.append((DELETED_AT, today - timedelta(days=rule.deleted_days)))
     missing = [column for column, _ in before if column not in table.moments]
     if missing:
         return replace(named, problem=f"It has no column {missing[0]} that is a date or a time."), None

@@ -173,6 +173,27 @@ comment on table connectors.retention_periods is 'How long the platform keeps wh
 insert into connectors.retention_periods (subject, keep) values
     ('logs', '90 days'), ('metrics', '90 days'), ('deliveries', '90 days'), ('events', '90 days'), ('runs', '365 days');
 
+-- Jobs that the queue left behind: workers delete theirs, so one that has ended is of no use. Deletes some of them, or
+-- counts them all when no limit is given. Procrastinate's triggers find their tables by the search path.
+create function connectors.leftover_jobs(p_limit integer) returns bigint
+language plpgsql set search_path = connectors_queue, pg_temp as $$
+declare
+    found bigint := 0;
+begin
+    if to_regclass('procrastinate_jobs') is null then
+        null;
+    elsif p_limit is null then
+        select count(*) into found from procrastinate_jobs where status in ('succeeded', 'failed', 'cancelled', 'aborted');
+    else
+        delete from procrastinate_jobs where id in (
+            select id from procrastinate_jobs where status in ('succeeded', 'failed', 'cancelled', 'aborted')
+            order by id limit p_limit
+        );
+        get diagnostics found = row_count;
+    end if;
+    return found;
+end $$;
+
 create table connectors.daily_tasks (
     name text primary key,
     done_at timestamptz not null,

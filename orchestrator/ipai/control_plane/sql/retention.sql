@@ -84,19 +84,11 @@ delete from connectors.connector_runs where id in (
     order by finished_at limit %(limit)s
 )
 
--- Workers delete their jobs; one that ended any other way is of no use.
--- name: jobs_exist
-select to_regclass('connectors_queue.procrastinate_jobs') is not null as there
-
 -- name: jobs_count
-select count(*) as rows from connectors_queue.procrastinate_jobs
-where status in ('succeeded', 'failed', 'cancelled', 'aborted')
+select connectors.leftover_jobs(null) as rows
 
 -- name: jobs_delete
-delete from connectors_queue.procrastinate_jobs where id in (
-    select id from connectors_queue.procrastinate_jobs
-    where status in ('succeeded', 'failed', 'cancelled', 'aborted') order by id limit %(limit)s
-)
+select connectors.leftover_jobs(%(limit)s) as rows
 
 -- Tables that say of each row where it came from, with their columns that are moments.
 -- name: lineage_tables
