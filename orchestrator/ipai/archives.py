@@ -81,7 +81,7 @@ class ArchiveFile:
                 f"{self.path} does not hold the {rows} rows that were written to it; nothing was deleted.",
                 hint="Look at the disk, then ipai retain again.",
             )
-        os.replace(self._unfinished, self.path)
+        self._unfinished.replace(self.path)
         _sync(self.path.parent)
         return Archived(self.path, rows, self.path.stat().st_size, written[1])
 

@@ -1,4 +1,4 @@
-"""Retention: once a day, over all schedulers, what is old is deleted; Bronze as its instances declare, archived first if so.
+"""Retention: once a day, over all schedulers, what is old is deleted; of Bronze, what its instances say.
 
 logs, metrics, deliveries, events, runs    as `connectors.retention_periods` says
 jobs                                       those that the queue left behind

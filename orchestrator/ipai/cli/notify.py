@@ -87,11 +87,11 @@ def list_(platform: Platform, as_json: bool) -> None:
         click.echo("No channels yet. Next: ipai notify add --help")
         return
     print_table(
-        ["channel", "kind", "address", "signed", "events", "instances", "enabled", ">waiting", ">dead", "last delivered"],
+        ["channel", "kind", "address", "signed", "events", "instances", "enabled", ">waiting", ">dead", "delivered"],
         [
             (
-                each.name, each.kind, each.url, each.secret is not None, ", ".join(each.kinds), ", ".join(each.instances),
-                each.enabled, each.waiting, each.dead, each.last_delivered_at,
+                each.name, each.kind, each.url, each.secret is not None, ", ".join(each.kinds),
+                ", ".join(each.instances), each.enabled, each.waiting, each.dead, each.last_delivered_at,
             )
             for each in channels
         ],
@@ -129,11 +129,11 @@ def log(platform: Platform, name: str | None, failing: bool, limit: int, as_json
         print_json(deliveries)
         return
     print_table(
-        ["delivery", "channel", "event", "instance", ">run", "status", ">tries", "next try", "delivered", ">answer", "error"],
+        ["no.", "channel", "event", "instance", ">run", "status", ">tries", "next", "delivered", ">answer", "error"],
         [
             (
-                str(each.id), each.channel, each.kind, each.instance, str(each.run_id or ""), each.status, each.attempts,
-                each.next_at, each.delivered_at, str(each.response_status or ""), each.error,
+                str(each.id), each.channel, each.kind, each.instance, str(each.run_id or ""), each.status,
+                each.attempts, each.next_at, each.delivered_at, str(each.response_status or ""), each.error,
             )
             for each in deliveries
         ],

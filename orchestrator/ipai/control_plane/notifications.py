@@ -9,7 +9,7 @@ from ipai.control_plane.database import Room
 from ipai.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
 

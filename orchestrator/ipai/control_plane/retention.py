@@ -22,7 +22,7 @@ _PAGES = 2_048  # of a table, in one transaction: 16 MB
 
 @dataclass(frozen=True)
 class BronzeTable:
-    """A table whose rows say where they came from. `stream` is the one it holds for a source, `moments` its columns of time."""
+    """A table whose rows say where they came from: `stream` of a source. `moments` are its columns of time."""
 
     schema: str
     name: str

@@ -31,7 +31,7 @@ _NAT64 = ip_network("64:ff9b::/96")
 
 
 class RefusedAddressError(Exception):
-    """This address gets no webhooks."""
+    """An address that gets no webhooks."""
 
 
 async def resolve(host: str, port: int) -> list[str]:

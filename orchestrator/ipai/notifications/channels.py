@@ -52,7 +52,8 @@ def check(channel: Channel) -> None:
     if channel.secret is not None and not is_reference(channel.secret):
         raise SpecError(
             "A signing secret must not stand in the database; name a reference to it.",
-            hint=f"export HOOK_SECRET=\"whsec_$(openssl rand -base64 32)\"; ipai notify add {channel.name} … --secret-ref '${{env:HOOK_SECRET}}'",
+            hint='export HOOK_SECRET="whsec_$(openssl rand -base64 32)"; '
+            f"ipai notify add {channel.name} … --secret-ref '${{env:HOOK_SECRET}}'",
         )
 
 

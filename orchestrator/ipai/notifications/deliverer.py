@@ -1,7 +1,7 @@
 """The deliverer: empties the outbox, in a thread of the scheduler's process and out of everybody's way.
 
 At least once: a delivery is taken under a lease, sent, and what came of it is written down. If this process dies in
-between, the lease runs out and somebody else sends it again, with the same id. Any number of deliverers may work at once.
+between, the lease runs out and somebody else sends it again, with the same id. Several deliverers may work at once.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Deliverer:
                     await asyncio.wait(sending, timeout=_GRACE_SECONDS)
                 for task in sending:
                     task.cancel()
+                await asyncio.gather(*sending, return_exceptions=True)
                 self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _send(self, client: httpx.AsyncClient, parcel: Parcel) -> None:

@@ -1,7 +1,7 @@
 """What an event looks like: as JSON for programs (docs/notifications.md describes it), as a few words for people.
 
-An event's payload may hold `message` (what happened, in a sentence) and `hint` (the next step); kinds that are not known
-here are told with these.
+An event's payload may hold `message` (what happened, in a sentence) and `hint` (the next step); kinds that are not
+known here are told with these.
 """
 
 from __future__ import annotations
@@ -128,8 +128,8 @@ def _late(event: Event) -> Words:
     if {"due_at", "latest_seconds", "sla_tier"} <= payload.keys():
         latest = _moment(payload["due_at"]) + timedelta(seconds=float(payload["latest_seconds"]))
         cause = (
-            f"It was due at {_minute(payload['due_at'])} and, by its tier {payload['sla_tier']}, should have succeeded by "
-            f"{_minute(latest.isoformat())}."
+            f"It was due at {_minute(payload['due_at'])} and, by its tier {payload['sla_tier']}, should have succeeded "
+            f"by {_minute(latest.isoformat())}."
         )
     return Words(f"{event.instance} is late", _lines(cause, f"ipai status {event.instance} shows its runs."), "warning")
 

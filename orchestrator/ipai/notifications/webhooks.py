@@ -122,7 +122,7 @@ async def _outcome(response: httpx.Response) -> Outcome:
         return Outcome("delivered", status, answer=said)
     error = f"The receiver answered {status} {response.reason_phrase}".rstrip() + (f": {said}" if said else ".")
     if response.is_redirect:
-        error = f"The receiver answered {status}: it has moved, and redirects are not followed. Give the channel its new address."
+        error = f"The receiver answered {status}: it has moved. Give the channel its new address; nobody follows."
     return Outcome(
         "gone" if status == _GONE else "failed", status, error, _pause(response.headers.get("retry-after")), said
     )
