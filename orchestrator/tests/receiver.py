@@ -96,7 +96,7 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             for name, value in more.items():
                 self.send_header(name, value)
-            text = f"answer {status}".encode()
+            text = f"answer {status} to {self.path}".encode()
             self.send_header("content-length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

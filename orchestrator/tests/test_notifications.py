@@ -202,7 +202,7 @@ def test_after_its_time_a_delivery_is_given_up_and_can_be_brought_back(
     until(lambda: [status for status, _ in states(sql)] == ["dead"])
     assert sql("select max(id) from connectors.events") == [(event,)]  # it makes no noise about itself
     (dead,) = platform.notifications.deliveries(channel, failing=True)
-    assert dead.error == "The receiver answered 500 Internal Server Error: answer 500"
+    assert dead.error == "The receiver answered 500 Internal Server Error: answer 500 to /hook"
     count = len(receiver.requests)
     receiver.script = []
     assert platform.notifications.retry(channel) == 1

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import ssl
+import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,3 +192,66 @@ def test_the_example_in_the_documentation_checks_signatures(
     assert known["is_genuine"](request.headers, request.body, "whsec_" + "A" * 32) is False
     assert known["is_genuine"]({**request.headers, "webhook-timestamp": "1"}, request.body, SECRET) is False
     assert known["is_genuine"]({**request.headers, "webhook-id": "msg_2"}, request.body, SECRET) is False
+
+
+def test_a_receiver_that_repeats_the_path_gives_no_token_away(
+    platform: Platform, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret_path = receiver.url.removesuffix("/hook") + "/services/T0000/B0Gq7Zk2/hush%20Very-Secret-1?key=hunterhunter"
+    receiver.script = [404, 200]
+    monkeypatch.setenv("HOOK_URL", secret_path)
+    platform.notifications.add("hook", kind="webhook", url="${env:HOOK_URL}")
+    for outcome in (platform.notifications.test("hook").outcome, platform.notifications.test("hook").outcome):
+        told = f"{outcome.error} {outcome.answer}"
+        assert "to /services/T0000/***/***?***" in told
+        assert not any(part in told for part in ("B0Gq7Zk2", "Very-Secret-1", "hunter"))
+    assert receiver.requests[0].path == "/services/T0000/B0Gq7Zk2/hush%20Very-Secret-1?key=hunterhunter"
+
+
+def test_a_token_in_an_address_is_seen_nowhere(
+    platform: Platform, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = "T0k3nT0k3nT0k3n"
+    receiver.script = [500, 500]
+    monkeypatch.setenv("HOOK_URL", receiver.url.removesuffix("hook") + token)
+    monkeypatch.setenv("HOOK_SECRET", SECRET)
+    monkeypatch.setenv(
+        "PEOPLE_URL", receiver.url.replace("http://", "json://user:hunterhunter@").replace("hook", token)
+    )
+    platform.notifications.add("hook", kind="webhook", url="${env:HOOK_URL}", secret="${env:HOOK_SECRET}", kinds=["*"])
+    platform.notifications.add("people", kind="apprise", url="${env:PEOPLE_URL}", kinds=["*"])
+    with psycopg.connect(platform.url, autocommit=True) as connection:
+        connection.execute("select connectors.emit('run.late', 'prod_a', null)")
+        command = [
+            sys.executable,
+            "-m",
+            "ipai",
+            "--home",
+            str(tmp_path),
+            "--database",
+            platform.url,
+            "scheduler",
+            "--json",
+        ]
+        with (tmp_path / "log").open("wb") as log:
+            scheduler = subprocess.Popen(command, stderr=log, stdout=log, env=dict(os.environ))
+        deadline = time.monotonic() + 60
+        delivered = "select count(*) from connectors.deliveries where status = 'delivered'"
+        seen = ""
+        while connection.execute(delivered).fetchone() != (2,):
+            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+            seen += str(connection.execute("select * from connectors.deliveries").fetchall())
+            connection.execute(
+                "update connectors.deliveries set next_at = now() where error is not null and attempts < 2"
+            )
+            time.sleep(0.05)
+        scheduler.terminate()
+        scheduler.wait(30)
+        for table in ("channels", "deliveries", "events"):
+            seen += str(connection.execute(f"select * from connectors.{table}").fetchall())
+    seen += (tmp_path / "log").read_text()
+    assert "answered 500" in seen
+    assert "error=500" in seen
+    for secret in (token, "hunterhunter", SECRET):
+        assert secret not in seen
+    assert [token in request.path for request in receiver.requests] == [True] * 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ipai.errors import SpecError
 from ipai.references import Resolver, is_reference
@@ -18,6 +18,7 @@ DEFAULT_KINDS = ("run.failed", "run.late", "schema.*", "secret.*")
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 _GLOB = re.compile(r"[A-Za-z0-9_.*?-]+")
+_SHORTEST_TOKEN = 8
 _TOKEN = re.compile(r"(?=[^/]*[0-9])[A-Za-z0-9_-]{16,}")
 
 
@@ -25,6 +26,20 @@ def resolver(control_plane: ControlPlane) -> Resolver:
     """What resolves the references of channels. The one place where further kinds of references come in."""
     del control_plane  # secrets will be looked up in it
     return Resolver({})
+
+
+def hide(text: str, url: str) -> str:
+    """Take what may be a token in an address out of a text: receivers like to repeat the path they were asked for."""
+    parts = urlsplit(url)
+    pieces = {parts.password or "", parts.query, *re.split(r"[=&]", parts.query)}
+    # A plain word is no token, nor is a host with dots in it.
+    pieces |= {piece for piece in re.split(r"[/?&=:@#,]+", url) if not (piece.isalpha() and piece.islower())}
+    pieces -= {parts.netloc.rpartition("@")[2].partition(":")[0]} if "." in parts.netloc else set()
+    pieces |= {unquote(piece) for piece in pieces}
+    for piece in sorted(pieces, key=len, reverse=True):
+        if len(piece) >= _SHORTEST_TOKEN:
+            text = text.replace(piece, "***")
+    return text
 
 
 def check(channel: Channel) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ipai.errors import DatabaseError, IpaiError
 from ipai.notifications import people, webhooks
-from ipai.notifications.channels import resolver
+from ipai.notifications.channels import hide, resolver
 from ipai.notifications.messages import body, words
 from ipai.notifications.outcomes import Outcome
 
@@ -101,7 +101,7 @@ async def attempt(
     threads: ThreadPoolExecutor | None = None,
 ) -> Outcome:
     """Try once to deliver an event; secrets are taken out of what is told of it."""
-    resolved = resolver(control_plane)
+    resolved, url = resolver(control_plane), channel.url
     try:
         url = str(resolved.resolve(channel.url, where=f"channel {channel.name}"))
         secrets = channel.secret and str(resolved.resolve(channel.secret, where=f"channel {channel.name}"))
@@ -118,8 +118,13 @@ async def attempt(
         outcome = Outcome("failed", error=f"{error} {error.hint or ''}".strip())
     except Exception as error:  # noqa: BLE001 - one message that cannot be sent must not keep the others
         outcome = Outcome("failed", error=f"{type(error).__name__}: {error}")
+
+    def without_secrets(text: str) -> str:
+        text = resolved.redact(text)
+        return text if url == channel.url else hide(text, url)
+
     return replace(
-        outcome, error=outcome.error and resolved.redact(outcome.error), answer=resolved.redact(outcome.answer)
+        outcome, error=outcome.error and without_secrets(outcome.error), answer=without_secrets(outcome.answer)
     )
 
 

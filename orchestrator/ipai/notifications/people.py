@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ipai.notifications.addresses import RefusedAddressError, resolve_now
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
 # Services whose host is whatever the URL says. Elsewhere it may be a token, which is nothing for a name server.
 _ANY_HOST = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})
+
+# What Apprise says is told with the outcome, secrets taken out; not by the process's own log.
+logging.getLogger("apprise").propagate = False
+logging.getLogger("apprise").addHandler(logging.NullHandler())
 
 
 def tell(url: str, words: Words) -> Outcome:

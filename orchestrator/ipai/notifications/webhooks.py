@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import hmac
+import logging
 import time
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -22,6 +23,8 @@ _LONGEST_PAUSE = 86_400.0
 _ANSWER_BYTES = 500
 _GONE = 410
 _PREFIX = "whsec_"
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each address, tokens and all
 
 
 def key_of(secret: str) -> bytes:
