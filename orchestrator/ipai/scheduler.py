@@ -19,7 +19,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ipai.errors import DatabaseError, IpaiError
-from ipai.notifications.deliverer import run_deliverer
 from ipai.retention import run_daily
 from ipai.schedule import decide
 
@@ -85,6 +84,8 @@ def run_scheduler(connect: Callable[[], ControlPlane], stop: threading.Event) ->
 @contextmanager
 def _beside(connect: Callable[[], ControlPlane]) -> Iterator[None]:
     """What a scheduler does besides ticking."""
+    from ipai.notifications.deliverer import run_deliverer  # noqa: PLC0415 - its HTTP client is slow to import
+
     stop = threading.Event()
     threads = [
         threading.Thread(target=work, args=(connect, stop), name=work.__name__, daemon=True)

@@ -81,7 +81,7 @@ def words(event: Event) -> Words:
     happened = event.kind.replace("_", " ").replace(".", " ")
     cause = payload.get("message") or _shown(payload)
     step = payload.get("hint") or (f"ipai status {who} shows its runs." if event.instance else "")
-    tone: Literal["info", "warning"] = "info" if event.kind.startswith("run.") else "warning"
+    tone: Literal["info", "warning"] = "info" if event.kind.startswith(("run.", "channel.")) else "warning"
     run = f" (run {event.run_id})" if event.run_id else ""
     return Words(f"{who}: {happened}{run}", _lines(cause, step), tone)
 

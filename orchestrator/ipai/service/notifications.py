@@ -10,9 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ipai.control_plane.notifications import Channel, Delivery, Event
-from ipai.notifications import webhooks
 from ipai.notifications.channels import DEFAULT_KINDS, check
-from ipai.notifications.deliverer import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +70,9 @@ class Notifications:
 
     def test(self, name: str) -> Tested:
         """Send a test event from here, past the outbox."""
+        from ipai.notifications import webhooks  # noqa: PLC0415 - its HTTP client is slow to import
+        from ipai.notifications.deliverer import attempt  # noqa: PLC0415
+
         with self._platform.control_plane() as control_plane:
             channel = control_plane.notifications.channel(name)
             event = Event(
