@@ -7,6 +7,7 @@ whether a run that failed so is tried again:
     config, data      never: it would fail the same way until somebody changes something
     transient         with growing delays, as often as the instance's SLA tier allows
     quota             when the source's quota refills, as it says itself
+    drift             never: a person decides
 
     IpaiError (1)
     ├── SpecError (3)          a YAML spec, a catalog or a state file is wrong
@@ -16,7 +17,8 @@ whether a run that failed so is tried again:
     ├── PluginError (7)        a plugin cannot be installed or started
     │   └── PluginMissingError   … and trying again does not help
     ├── BusyError (8)          another run of this instance is under way
-    └── TransformError (9)     dbt failed
+    ├── TransformError (9)     dbt failed
+    └── SchemaDriftError (10)  the source's schema has changed, and that waits for a decision
 """
 
 from __future__ import annotations
@@ -89,3 +91,11 @@ class TransformError(IpaiError):
 
     exit_code = 9
     code = "transform_failed"
+
+
+class SchemaDriftError(IpaiError):
+    """The source's schema has changed, and that waits for a decision."""
+
+    exit_code = 10
+    code = "schema_drift"
+    kind = "drift"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from jsonschema import Draft202012Validator
 
+from ipai.drift import policies
 from ipai.errors import SpecError
 from ipai.references import is_reference
 from ipai.resources import resource
@@ -108,6 +109,7 @@ class Instance:
     spec: Mapping[str, Any]
     parallelism: int = 1
     together: tuple[tuple[str, ...], ...] = ()
+    drift: Mapping[str, str] = field(default_factory=dict)  # the policies it states, by kind of change
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,7 @@ def instance_from_spec(spec: Mapping[str, Any]) -> Instance:
         spec=spec,
         parallelism=spec.get("parallelism", 1),
         together=tuple(tuple(group) for group in spec.get("together", ())),
+        drift=policies(spec.get("drift")),
     )
 
 

@@ -1,6 +1,17 @@
 """The control plane: schema `connectors` in Supabase or any Postgres. No other module knows its tables."""
 
 from ipai.control_plane.plane import ControlPlane
-from ipai.control_plane.records import LogLine, QuotaGroup, Run, Schedule, StreamCost, StreamMetrics
+from ipai.control_plane.records import (
+    Drift,
+    LogLine,
+    QuotaGroup,
+    Run,
+    Schedule,
+    SeenSchema,
+    StreamCost,
+    StreamMetrics,
+)
 
-__all__ = ["ControlPlane", "LogLine", "QuotaGroup", "Run", "Schedule", "StreamCost", "StreamMetrics"]
+__all__ = [
+    "ControlPlane", "Drift", "LogLine", "QuotaGroup", "Run", "Schedule", "SeenSchema", "StreamCost", "StreamMetrics",
+]  # fmt: skip

@@ -18,6 +18,7 @@ from ipai.plugins import PluginEnvironments
 from ipai.prepared import prepare
 from ipai.recorder import Observer
 from ipai.runs import RunResult, execute
+from ipai.service.drift import Drifts
 from ipai.service.fleet import Fleet
 from ipai.singer_catalog import Catalog, select, selected_streams
 from ipai.specs import Catalogs, builtin_connectors, load_catalogs
@@ -72,6 +73,11 @@ class Platform:
     def fleet(self) -> Fleet:
         """Those who serve the queue, and what bounds them."""
         return Fleet(self)
+
+    @property
+    def drift(self) -> Drifts:
+        """What has changed in the sources' schemas, and deciding on it."""
+        return Drifts(self)
 
     @property
     def local(self) -> LocalPostgres:
