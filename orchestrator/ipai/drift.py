@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ipai.shapes import ITEMS, Shape, shape
-from ipai.singer_catalog import Catalog, key_properties_of, left_out_of, replication_of, selected_streams, stream_name
+from ipai.singer_catalog import Catalog, key_properties_of, left_out_of, replication_of, stream_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -177,17 +177,15 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def stream_schemas(catalog: Catalog) -> dict[str, StreamSchema]:
-    """What the selected streams of a catalog look like, by name."""
-    chosen = set(selected_streams(catalog))
-    return {
-        storable(stream_name(entry)): StreamSchema.of(
+def stream_schemas(catalog: Catalog) -> list[StreamSchema]:
+    """What the streams of a catalog look like."""
+    return [
+        StreamSchema.of(
             stream_name(entry), entry.get("schema") or {}, key_properties_of(entry), replication_of(entry)[1],
             left_out_of(entry),
         )
         for entry in catalog["streams"]
-        if stream_name(entry) in chosen
-    }  # fmt: skip
+    ]  # fmt: skip
 
 
 def policies(spec: str | Mapping[str, str] | None) -> dict[str, str]:

@@ -17,7 +17,7 @@ from ipai.drift import DEFAULTS, Change, compare, severity, storable, stream_sch
 from ipai.errors import SchemaDriftError, SpecError
 from ipai.lineage import Project
 from ipai.resources import resource
-from ipai.singer_catalog import parse_catalog, stream_name
+from ipai.singer_catalog import parse_catalog, selected_streams
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -56,9 +56,10 @@ class DriftWatch:
         """The catalog that comes with the connector."""
         for folder in (self.source.origin, resource("catalogs") / self.source.name):
             try:
-                return stream_schemas(parse_catalog((folder / "catalog.json").read_text("utf-8")))
+                catalog = parse_catalog((folder / "catalog.json").read_text("utf-8"))
             except (OSError, SpecError):
                 continue
+            return {each.stream: each for each in stream_schemas(catalog)}
         return {}
 
     @cached_property
@@ -72,7 +73,8 @@ class DriftWatch:
             SchemaDriftError: the run must not go on.
         """
         run = self.recorder.run
-        now = list(stream_schemas(catalog).values())
+        there = {each.stream: each for each in stream_schemas(catalog)}
+        now = [there[name] for name in map(storable, selected_streams(catalog))]
         last = {stream: schema for (stream, seen_by), schema in self._known.accepted.items() if seen_by == "discovery"}
         whole = run.streams is None and run.kind == "sync"
         findings: list[Finding] = []
@@ -85,10 +87,9 @@ class DriftWatch:
             elif last and self._is_taken_in(schema.stream):
                 size = f"{len(schema.schema.get('properties') or ())} properties"
                 findings += self._found([Change(schema.stream, None, "stream_added", None, size)], "instance")
-        there = {storable(stream_name(entry)) for entry in catalog["streams"]}
         gone = set(last) - {schema.stream for schema in now} if whole else set()
         findings += self._found(
-            [Change(stream, None, "stream_removed", None, None) for stream in sorted(gone - there)], "instance"
+            [Change(stream, None, "stream_removed", None, None) for stream in sorted(gone - there.keys())], "instance"
         )
         new = [schema for schema in now if last.get(schema.stream) != schema]
         self._anew = {schema.stream for schema in new}
