@@ -65,6 +65,7 @@ class Project:
             for path in sorted(models.rglob("*.sql"))
         }
         self._sources = dict(_sources(models))
+        self._depths: dict[str, int] = {}
 
     def readers(self, table: str, column: str | None) -> list[Reader]:
         """The models that a change of a Bronze table concerns, those that read it first, then from layer to layer.
@@ -87,23 +88,15 @@ class Project:
                     concerned[model.name] = reads
                     found.append(model.name)
         readers = [Reader(name, self._models[name].layer, reads) for name, reads in concerned.items()]
-        order = {name: depth for depth, name in enumerate(self._by_depth())}
-        return sorted(readers, key=lambda each: (not each.reads, order[each.name]))
+        return sorted(readers, key=lambda each: (not each.reads, self._depth(each.name), each.name))
 
-    def _by_depth(self) -> list[str]:
-        """Every model's name, behind those that it is built on."""
-        ordered: dict[str, None] = {}
-
-        def visit(name: str) -> None:
-            if name in ordered or name not in self._models:
-                return
-            for ref in sorted(self._models[name].refs - {name}):
-                visit(ref)
-            ordered[name] = None
-
-        for name in self._models:
-            visit(name)
-        return list(ordered)
+    def _depth(self, name: str) -> int:
+        """How many models stand below one, at most, one upon the other."""
+        if name not in self._depths:
+            self._depths[name] = 0  # also the way out of a circle, which dbt refuses anyway
+            known = self._models[name].refs & self._models.keys()
+            self._depths[name] = max((self._depth(ref) + 1 for ref in known), default=0)
+        return self._depths[name]
 
 
 def _sources(models: Path) -> Iterator[tuple[str, str]]:

@@ -186,10 +186,11 @@ def _string_kind(schema: Mapping[str, Any]) -> str:
 
 
 def _values(schema: Mapping[str, Any]) -> list[Any] | None:
-    if isinstance(schema.get("enum"), list):
-        values: list[Any] = schema["enum"]
-        return values
-    return [schema["const"]] if "const" in schema else None
+    """Those of an enum. NaN and infinities count as null, which is what is stored of them."""
+    values = schema.get("enum", [schema["const"]] if "const" in schema else None)
+    if not isinstance(values, list):
+        return None
+    return [None if isinstance(each, float) and not math.isfinite(each) else each for each in values]
 
 
 def _json_type(value: Any) -> str:

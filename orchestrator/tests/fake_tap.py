@@ -1,8 +1,8 @@
 """A small Singer tap: counts up to a number per stream, remembers where it stopped, and fails on request.
 
 Settings: streams {name: rows}, state_every, fail_after [stream, rows], how (exit, kill, garbage, hang, shout), secret,
-password, pause (seconds after each row), columns {stream: properties} (or that as JSON text), keys {stream: names}, sends {stream: properties}
-(in its SCHEMA, other than in the catalog).
+password, pause (seconds after each row), columns {stream: properties} (or that as JSON text), keys {stream: names},
+sends {stream: properties} (in its SCHEMA, other than in the catalog).
 """
 
 import json

@@ -71,4 +71,4 @@ def test_every_column_that_a_macro_lists_is_found_and_no_comment_is(tmp_path: Pa
     assert named(project, "raw_shop_orders", "tax") == (["macro"], [])
     assert named(project, "raw_shop_orders", "note") == ([], [])  # behind the macro it is no column of this table
     assert named(project, "raw_shop_orders", "tot") == ([], [])
-    assert named(project, "raw_shop_orders", None) == (["plain", "macro"], ["next", "last"])
+    assert named(project, "raw_shop_orders", None) == (["macro", "plain"], ["next", "last"])
