@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +12,9 @@ from hypothesis import strategies as st
 
 from ipai.drift import Change, StreamSchema, as_json, compare, policies, severity, stream_schemas
 from ipai.shapes import shape
+
+if TYPE_CHECKING:
+    import random
 
 
 def stream(schema: Any, **more: Any) -> StreamSchema:
@@ -78,12 +80,18 @@ def test_a_changed_type(before: Any, after: Any) -> None:
         ({"type": "string"}, {"type": ["string"]}),
         ({"type": ["null", "string"]}, {"type": ["string", "null"]}),
         ({"type": ["null", "string"], "maxLength": 5}, {"anyOf": [{"type": "null"}, STRING | {"maxLength": 5}]}),
-        ({"type": ["null", "integer", "string"], "maxLength": 5}, {"oneOf": [INTEGER, STRING | {"maxLength": 5}, {"type": "null"}]}),
-        (DATE_TIME, DATE_TIME | {"description": "when", "title": "When", "default": None, "pattern": "x", "minLength": 1}),
+        (
+            {"type": ["null", "integer", "string"], "maxLength": 5},
+            {"oneOf": [INTEGER, STRING | {"maxLength": 5}, {"type": "null"}]},
+        ),
+        (DATE_TIME, DATE_TIME | {"description": "x", "title": "X", "default": None, "pattern": "x", "minLength": 1}),
         ({"enum": ["x", None]}, {"type": ["string", "null"], "enum": [None, "x"]}),
         (NUMBER, {"type": "string", "format": "singer.decimal"}),
         (STRING, {"type": "string", "format": "email"}),
-        ({"allOf": [{"type": "object"}, {"properties": {"b": INTEGER}}]}, OBJECT | {"additionalProperties": True, "required": ["b"]}),
+        (
+            {"allOf": [{"type": "object"}, {"properties": {"b": INTEGER}}]},
+            OBJECT | {"additionalProperties": True, "required": ["b"]},
+        ),
         ({"type": "array"}, {"type": "array", "items": {}}),
         ({"type": ["integer", "number"]}, NUMBER),
         ({}, {"$ref": "#/definitions/a"}),
@@ -94,8 +102,14 @@ def test_another_way_of_writing_is_no_drift(one: Any, other: Any) -> None:
 
 
 def test_properties_of_objects_and_items_of_arrays_have_paths() -> None:
-    before = {"who": {"type": "object", "properties": {"city": STRING, "zip": INTEGER, "old": STRING}}, "tags": {"type": "array", "items": INTEGER}}
-    after = {"who": {"type": "object", "properties": {"city": INTEGER, "zip": INTEGER, "new": OBJECT}}, "tags": {"type": "array", "items": STRING}}
+    before = {
+        "who": {"type": "object", "properties": {"city": STRING, "zip": INTEGER, "old": STRING}},
+        "tags": {"type": "array", "items": INTEGER},
+    }
+    after = {
+        "who": {"type": "object", "properties": {"city": INTEGER, "zip": INTEGER, "new": OBJECT}},
+        "tags": {"type": "array", "items": STRING},
+    }
     found = compare(stream(before), stream(after))
     assert [(each.property, each.kind, each.column()) for each in found] == [
         ("tags[]", "widened", "tags"),
@@ -103,12 +117,18 @@ def test_properties_of_objects_and_items_of_arrays_have_paths() -> None:
         ("who.new", "added", "who"),
         ("who.old", "removed", "who"),
     ]
-    assert kinds({"type": "array", "items": OBJECT}, {"type": "array", "items": {"type": "object"}}) == [("a[].b", "removed")]
+    assert kinds({"type": "array", "items": OBJECT}, {"type": "array", "items": {"type": "object"}}) == [
+        ("a[].b", "removed")
+    ]
 
 
 def test_what_is_in_words() -> None:
-    before = stream({"id": INTEGER, "note": {"type": ["null", "string"], "maxLength": 5}, "n": INTEGER}, key_properties=("id",))
-    after = stream({"id": INTEGER, "n": NUMBER, "x": {"enum": ["b", "a"]}}, key_properties=("id", "x"), replication_key="n")
+    before = stream(
+        {"id": INTEGER, "note": {"type": ["null", "string"], "maxLength": 5}, "n": INTEGER}, key_properties=("id",)
+    )
+    after = stream(
+        {"id": INTEGER, "n": NUMBER, "x": {"enum": ["b", "a"]}}, key_properties=("id", "x"), replication_key="n"
+    )
     assert [str(each) for each in compare(before, after)] == [
         "orders.n widened (integer → number)",
         "orders.note removed (string(5) or null)",
@@ -125,7 +145,12 @@ def test_the_order_of_keys_is_no_drift() -> None:
 def test_what_is_not_selected_is_nobodys_business() -> None:
     before, after = stream({"a": INTEGER, "b": INTEGER}), stream({"a": STRING, "c": INTEGER})
     names = frozenset("abc")
-    assert compare(dataclasses.replace(before, left_out=frozenset("ab")), dataclasses.replace(after, left_out=frozenset("ac"))) == []
+    assert (
+        compare(
+            dataclasses.replace(before, left_out=frozenset("ab")), dataclasses.replace(after, left_out=frozenset("ac"))
+        )
+        == []
+    )
     for name in names:
         rest = compare(before, dataclasses.replace(after, left_out=frozenset(name)))
         assert {each.property for each in rest} == names - {name}
@@ -161,8 +186,10 @@ def test_no_schema_is_too_deep_or_too_strange() -> None:
     for _ in range(200):
         deep = {"type": "object", "properties": {"a": deep}}
     assert kinds(deep, deep) == kinds(deep, copy.deepcopy(deep)) == []
-    for strange in (True, False, None, 5, "x", [], {"type": 5}, {"type": [5]}, {"type": []}, {"anyOf": 5}, {"enum": 5},
-                    {"properties": 5}, {"type": "object", "properties": []}, {"type": "decimal"}, {"maxLength": "5"}):  # fmt: skip
+    for strange in (
+        True, False, None, 5, "x", [], {"type": 5}, {"type": [5]}, {"type": []}, {"anyOf": 5}, {"enum": 5},
+        {"properties": 5}, {"type": "object", "properties": []}, {"type": "decimal"}, {"maxLength": "5"},
+    ):  # fmt: skip
         assert kinds(strange, strange) == []
         compare(stream({"a": strange}), stream({"a": STRING}))
         compare(StreamSchema("a", {"properties": strange}), stream({"a": STRING}))
@@ -184,8 +211,9 @@ def test_a_lost_column_is_worse_where_a_model_reads_it() -> None:
 # Properties of any schemas
 
 _NAMES = st.sampled_from(["id", "note", "tags", "who", "when"])
+_TYPES = st.sampled_from(["integer", "number", "string", "boolean", "null"])
 _SCALARS = st.fixed_dictionaries(
-    {"type": st.lists(st.sampled_from(["integer", "number", "string", "boolean", "null"]), min_size=1, max_size=3, unique=True)},
+    {"type": st.lists(_TYPES, min_size=1, max_size=3, unique=True)},
     optional={
         "format": st.sampled_from(["date", "date-time", "time", "uuid", "singer.decimal", "email"]),
         "maxLength": st.integers(0, 9), "minimum": st.integers(-9, 9), "maximum": st.integers(-9, 9),
@@ -208,9 +236,9 @@ STREAMS = st.builds(
     lambda properties, keys, mark: stream(properties, key_properties=tuple(keys), replication_key=mark),
     st.dictionaries(_NAMES, SCHEMAS, max_size=4), st.lists(_NAMES, unique=True, max_size=2), st.none() | _NAMES,
 )  # fmt: skip
-_MIRROR = {
-    "added": "removed", "removed": "added", "widened": "narrowed", "narrowed": "widened", "type_changed": "type_changed",
-    "key_changed": "key_changed", "replication_key_changed": "replication_key_changed",
+_MIRROR: Any = {
+    "added": "removed", "removed": "added", "widened": "narrowed", "narrowed": "widened",
+    "type_changed": "type_changed", "key_changed": "key_changed", "replication_key_changed": "replication_key_changed",
 }  # fmt: skip
 
 
@@ -220,7 +248,10 @@ def rewritten(schema: Any, chance: random.Random) -> Any:
         return [rewritten(each, chance) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    items = [(key, chance.sample(v, len(v)) if key in ("type", "enum") and isinstance(v, list) else v) for key, v in schema.items()]
+    items = [
+        (key, chance.sample(v, len(v)) if key in ("type", "enum") and isinstance(v, list) else v)
+        for key, v in schema.items()
+    ]
     chance.shuffle(items)
     made: dict[str, Any] = {}
     for key, value in items:
@@ -254,7 +285,7 @@ def test_other_words_are_no_drift(one: StreamSchema, chance: random.Random) -> N
 
 @given(STREAMS, STREAMS)
 def test_there_and_back_are_mirror_images(one: StreamSchema, other: StreamSchema) -> None:
-    back = [Change(c.stream, c.property, _MIRROR[c.kind], c.after, c.before) for c in compare(other, one)]  # type: ignore[arg-type]
+    back = [Change(c.stream, c.property, _MIRROR[c.kind], c.after, c.before) for c in compare(other, one)]
     assert compare(one, other) == back
 
 

@@ -47,13 +47,17 @@ def test_the_first_run_stores_the_baseline_and_the_second_changes_nothing(
 ) -> None:
     name = declare({})
     platform.run(name)
-    stored = query("select stream, seen_by, status, schema, key_properties, replication_key from connectors.stream_schemas")
+    stored = query(
+        "select stream, seen_by, status, schema, key_properties, replication_key from connectors.stream_schemas"
+    )
     columns = {"type": "object", "properties": {"id": INTEGER, "note": TEXT}, "selected": True}
-    assert sorted(map(str, stored)) == sorted(
-        str({"stream": stream, "seen_by": "discovery", "status": "accepted", "schema": columns, "key_properties": ["id"],
-             "replication_key": "id"})
-        for stream in ("orders", "items")
-    )  # fmt: skip
+    assert sorted(map(str, stored)) == [
+        str({
+            "stream": stream, "seen_by": "discovery", "status": "accepted", "schema": columns, "key_properties": ["id"],
+            "replication_key": "id",
+        })
+        for stream in ("items", "orders")
+    ]  # fmt: skip
     before = query("select xmin::text, ctid::text from connectors.stream_schemas")
     platform.run(name)
     assert query("select xmin::text, ctid::text from connectors.stream_schemas") == before
@@ -155,7 +159,9 @@ def test_policy_fail_fails_each_run_and_leaves_schedules_alone(
     assert [status for *_, status in found()] == ["applied", "applied"]
 
 
-def test_a_source_that_goes_back_needs_no_decision(platform: Platform, declare: Declare, query: Any, found: Any) -> None:
+def test_a_source_that_goes_back_needs_no_decision(
+    platform: Platform, declare: Declare, query: Any, found: Any
+) -> None:
     platform.run(declare(orders(BASE), schedule="0 5 * * *"))
     name = declare(orders({"id": INTEGER}), drift="pause", schedule="0 5 * * *")
     with pytest.raises(SchemaDriftError):
@@ -164,7 +170,9 @@ def test_a_source_that_goes_back_needs_no_decision(platform: Platform, declare: 
     declare(orders(BASE), drift="pause", schedule="0 5 * * *")
     platform.run(name)
     assert found() == [("orders", "note", "removed", "pause", "withdrawn")]
-    assert query("select paused, paused_by from connectors.connector_schedules") == [{"paused": False, "paused_by": None}]
+    assert query("select paused, paused_by from connectors.connector_schedules") == [
+        {"paused": False, "paused_by": None}
+    ]
     assert query("select count(*) from connectors.stream_schemas where status = 'pending'") == [{"count": 0}]
 
 
@@ -194,7 +202,9 @@ def test_what_is_rejected_fails_until_the_source_is_mended_or_somebody_thinks_be
 def test_one_stream_can_be_decided_before_another(platform: Platform, declare: Declare, query: Any, found: Any) -> None:
     both = {"streams": {"orders": 1, "items": 1}}
     platform.run(declare(both, schedule="0 5 * * *"))
-    name = declare({**both, "columns": {"orders": {"id": TEXT}, "items": {"id": TEXT}}}, drift="pause", schedule="0 5 * * *")
+    name = declare(
+        {**both, "columns": {"orders": {"id": TEXT}, "items": {"id": TEXT}}}, drift="pause", schedule="0 5 * * *"
+    )
     with pytest.raises(SchemaDriftError):
         platform.run(name)
     assert {each.stream for each in platform.drift.accept(name, "items")} == {"items"}
@@ -237,7 +247,9 @@ def test_what_a_person_selects_is_no_drift(platform: Platform, declare: Declare,
     declare(source, streams=[{"stream": "orders", "exclude": ["note"]}], drift="fail")
     platform.run("test_fake")
     assert found() == []
-    assert query("select stream, left_out from connectors.stream_schemas") == [{"stream": "orders", "left_out": ["note"]}]
+    assert query("select stream, left_out from connectors.stream_schemas") == [
+        {"stream": "orders", "left_out": ["note"]}
+    ]
 
 
 def test_a_run_of_some_streams_judges_only_those(platform: Platform, declare: Declare, found: Any) -> None:
@@ -254,7 +266,10 @@ def test_the_catalog_that_comes_with_the_connector_is_the_first_baseline(
 ) -> None:
     """It is told, but keeps no first run: there is nothing yet that could be harmed. A policy that is stated counts."""
     shipped = [
-        {"tap_stream_id": name, "stream": name, "schema": {"properties": properties}, "key_properties": ["id"], "replication_key": "id"}
+        {
+            "tap_stream_id": name, "stream": name, "schema": {"properties": properties}, "key_properties": ["id"],
+            "replication_key": "id",
+        }
         for name, properties in (("orders", {"id": TEXT, "note": TEXT, "gone": TEXT}), ("other", {"id": TEXT}))
     ]  # fmt: skip
     (tmp_path / "catalog.json").write_text(json.dumps({"streams": shipped}))
@@ -304,7 +319,11 @@ def test_a_tap_without_discovery_is_seen_by_what_the_target_receives(
     platform.run(name)
     assert found() == [("orders", "more", "added", "apply", "applied")]
     # It pauses between rows, so that nothing of what is refused can be through before the line is read.
-    changed = {"streams": {"orders": 100}, "columns": {"orders": {"id": TEXT, "note": INTEGER, "more": TEXT}}, "pause": 0.2}
+    changed = {
+        "streams": {"orders": 100},
+        "columns": {"orders": {"id": TEXT, "note": INTEGER, "more": TEXT}},
+        "pause": 0.2,
+    }
     declare(changed, told, plugin, drift="fail")
     with pytest.raises(SchemaDriftError, match="What had not been committed was not loaded"):
         platform.run(name)
@@ -378,7 +397,12 @@ def test_the_commands(platform: Platform, declare: Declare, monkeypatch: pytest.
     assert "Next: ipai drift accept test_fake (or reject)" in shown
     assert "by drift" in ipai("schedule", "list").stdout
     (listed,) = json.loads(ipai("drift", "--json").stdout)
-    assert (listed["kind"], listed["status"], listed["before"], listed["after"]) == ("type_changed", "pending", "integer", "boolean")
+    assert (listed["kind"], listed["status"], listed["before"], listed["after"]) == (
+        "type_changed",
+        "pending",
+        "integer",
+        "boolean",
+    )
     baseline = json.loads(ipai("drift", "baseline", name, "--json").stdout)
     assert [(each["stream"], each["status"]) for each in baseline] == [("orders", "accepted"), ("orders", "pending")]
     assert "pending" in ipai("drift", "baseline", name).stdout

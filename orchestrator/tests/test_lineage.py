@@ -27,7 +27,7 @@ def named(project: Project, table: str, column: str | None) -> tuple[list[str], 
 @pytest.mark.parametrize(
     ("table", "column", "reads", "built_on"),
     [
-        # The invoices' total comes from the stream account_invoice; nobody reads it from the moves, or builds Gold on it.
+        # The invoices' total comes from the stream account_invoice; nobody reads it from the moves or builds Gold on it.
         ("raw_odoo_account_invoice", "amount_total", ["odoo_invoices"], []),
         ("raw_odoo_account_move", "amount_total", [], []),
         (
@@ -61,7 +61,9 @@ def test_every_column_that_a_macro_lists_is_found_and_no_comment_is(tmp_path: Pa
     (models / "s.yml").write_text("sources: [{name: shop, tables: [{name: orders, identifier: raw_shop_orders}]}]")
     (models / "broken.yml").write_text("a: [")
     (models / "plain.sql").write_text("select total -- and not note\nfrom {{ source('shop', 'orders') }} {# nor tax #}")
-    (models / "macro.sql").write_text("with o as ({{ latest('orders', ['id int', 'tax|vat int']) }}) select note from o")
+    (models / "macro.sql").write_text(
+        "with o as ({{ latest('orders', ['id int', 'tax|vat int']) }}) select note from o"
+    )
     (models / "other.sql").write_text("select total, note from {{ ref('orders') }}")
     (models / "next.sql").write_text("select * from {{ ref('plain') }}")
     (models / "last.sql").write_text("select total from {{ ref('next') }} join {{ ref(\"plain\") }}")

@@ -21,9 +21,10 @@ BUILT_ON_MOVES = ["odoo_journal_entries", "gold_finance_ar_aging", "gold_finance
 
 
 def declare(lake: Any, **more: Any) -> None:
+    config = {**lake.source.tap_config(), "db_password": "${env:SOURCE_PASSWORD}"}
     instance = {
         "kind": "instance", "name": "test_odoo", "streams": STREAMS, **more,
-        "source": {"connector": "odoo", "config": {**lake.source.tap_config(), "db_password": "${env:SOURCE_PASSWORD}"}},
+        "source": {"connector": "odoo", "config": config},
         "destination": {"connector": "postgres"},
     }  # fmt: skip
     lake.declare(instance=instance)
