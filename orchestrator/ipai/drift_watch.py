@@ -79,14 +79,14 @@ class DriftWatch:
         whole = run.streams is None and run.kind == "sync"
         findings: list[Finding] = []
         for schema in now:
-            before = last.get(schema.stream)
-            if before is None and schema.stream in self._shipped:
-                findings += self._found(compare(self._shipped[schema.stream], schema), "connector")
-            elif before is not None:
+            if before := last.get(schema.stream):
                 findings += self._found(compare(before, schema), "instance")
-            elif last and self._is_taken_in(schema.stream):
+                continue
+            if last and self._is_taken_in(schema.stream):
                 size = f"{len(schema.schema.get('properties') or ())} properties"
                 findings += self._found([Change(schema.stream, None, "stream_added", None, size)], "instance")
+            if shipped := self._shipped.get(schema.stream):
+                findings += self._found(compare(shipped, schema), "connector")
         gone = set(last) - {schema.stream for schema in now} if whole else set()
         findings += self._found(
             [Change(stream, None, "stream_removed", None, None) for stream in sorted(gone - there.keys())], "instance"

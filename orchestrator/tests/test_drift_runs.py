@@ -285,6 +285,13 @@ def test_the_catalog_that_comes_with_the_connector_is_the_first_baseline(
     assert query("select distinct baseline from connectors.schema_drift") == [{"baseline": "connector"}]
     platform.run(name)
     assert len(found()) == 2
+    declare({"streams": {"orders": 2, "other": 1}, "columns": {"orders": {"id": {"type": "object"}, "note": TEXT}}})
+    platform.run(name)
+    assert found()[2:] == [
+        ("other", None, "stream_added", "apply", "applied"),
+        ("other", "id", "narrowed", "apply", "applied"),
+        ("other", "note", "added", "apply", "applied"),
+    ]
 
 
 def test_a_schema_that_departs_from_its_catalog_is_seen_where_the_target_tells(

@@ -27,7 +27,7 @@ def named(project: Project, table: str, column: str | None) -> tuple[list[str], 
 @pytest.mark.parametrize(
     ("table", "column", "reads", "built_on"),
     [
-        # The invoices' total comes from the stream account_invoice; nobody reads it from the moves or builds Gold on it.
+        # The invoices' total comes from the stream account_invoice; nobody reads it from the moves.
         ("raw_odoo_account_invoice", "amount_total", ["odoo_invoices"], []),
         ("raw_odoo_account_move", "amount_total", [], []),
         (

@@ -52,9 +52,17 @@ def test_a_schema_that_a_target_received_is_read() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["{", "[]", "{}", '{"stream":1,"schema":{}}', '{"stream":"a","schema":[]}',
-     '{"stream":"a","schema":{},"key_properties":[1]}', '{"stream":"a","schema":{},"key_properties":5}', "{" + "[" * 100_000 + "}"],
-)  # fmt: skip
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"stream":1,"schema":{}}',
+        '{"stream":"a","schema":[]}',
+        '{"stream":"a","schema":{},"key_properties":[1]}',
+        '{"stream":"a","schema":{},"key_properties":5}',
+        "{" + "[" * 100_000 + "}",
+    ],
+)
 def test_other_lines_are_no_schema(said: str) -> None:
     assert parse_schema(f"SCHEMA_RECEIVED: {said}") is None
 
