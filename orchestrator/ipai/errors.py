@@ -18,7 +18,7 @@ whether a run that failed so is tried again:
     │   └── PluginMissingError   … and trying again does not help
     ├── BusyError (8)          another run of this instance is under way
     ├── TransformError (9)     dbt failed
-    └── SchemaDriftError (10)  the source's schema has changed, and that waits for a decision
+    └── SchemaDriftError (11)  the source's schema has changed, and that waits for a decision
 """
 
 from __future__ import annotations
@@ -96,6 +96,6 @@ class TransformError(IpaiError):
 class SchemaDriftError(IpaiError):
     """The source's schema has changed, and that waits for a decision."""
 
-    exit_code = 10
+    exit_code = 11
     code = "schema_drift"
     kind = "drift"

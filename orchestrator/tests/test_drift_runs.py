@@ -397,7 +397,7 @@ def test_the_commands(platform: Platform, declare: Declare, monkeypatch: pytest.
     platform.run(name)
     declare(orders({"id": {"type": "boolean"}, "note": TEXT}), schedule="0 5 * * *")
     failed = ipai("run", name)
-    assert failed.exit_code == 10
+    assert failed.exit_code == 11
     assert "Next:" in failed.stderr
     shown = ipai("drift", name).stdout
     assert "orders.id" in shown

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ipai.lineage import Project
+from ipai.dbt_models import Project
 from ipai.resources import resource
 
 if TYPE_CHECKING:
