@@ -211,7 +211,8 @@ def _parts(ready: PreparedInstance, recorder: Recorder, stop: Stop, watch: Drift
     catalogs = partition(catalog, instance.parallelism, costs, instance.together)
     everything = len(catalogs) == 1 and not run.streams
     return [
-        _Part(each, tuple(selected_streams(each)), None if everything else selected_bookmarks(each)) for each in catalogs
+        _Part(each, tuple(selected_streams(each)), None if everything else selected_bookmarks(each))
+        for each in catalogs
     ]
 
 

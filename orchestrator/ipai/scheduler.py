@@ -1,15 +1,14 @@
 """The tick: whatever time makes due. Any number of schedulers may tick at once; each thing is done by one of them.
 
-    stalled runs         ended, and retried by their tier
-    due runs             given a job (retries, runs that were put off)
-    due schedules        a run each, exactly one, and the next time
-    late instances       told, once
+stalled runs         ended, and retried by their tier
+due runs             given a job (retries, runs that were put off)
+due schedules        a run each, exactly one, and the next time
+late instances       told, once
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -19,6 +18,7 @@ from ipai.errors import DatabaseError, IpaiError
 from ipai.schedule import decide
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from ipai.control_plane import ControlPlane

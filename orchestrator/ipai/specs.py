@@ -321,7 +321,9 @@ def instance_problems(instance: Instance, file: YamlFile, connectors: Mapping[st
     names = [each.name for each in instance.schedules]
     for index, each in enumerate(instance.schedules):
         for key, text in schedule_problems(each):
-            at = ["schedule", index, key] if isinstance(file.value["schedule"], list) else ["schedule", key]
+            at: list[str | int] = (
+                ["schedule", index, key] if isinstance(file.value["schedule"], list) else ["schedule", key]
+            )
             yield _problem(file, at, text)
         if names.index(each.name) != index:
             yield _problem(file, ["schedule", index, "name"], f"{each.name!r} is the name of another schedule already")

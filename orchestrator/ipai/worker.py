@@ -48,7 +48,7 @@ class Worker:
     lease_seconds: float = LEASE_SECONDS
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Serve the queue until `stop` is set; runs under way then stop at their last STATE and are resumed elsewhere."""
+        """Serve the queue until `stop` is set; runs under way then end at their last STATE and go on elsewhere."""
         with LeaseKeeper(self.connect, self.lease_seconds) as leases:
 
             async def interrupt() -> None:

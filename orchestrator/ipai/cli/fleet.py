@@ -38,9 +38,7 @@ def _worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_worker_options
 @_json_lines
 @click.pass_obj
-def worker(
-    platform: Platform, concurrency: int, queues: tuple[str, ...], lease_seconds: float, as_json: bool
-) -> None:
+def worker(platform: Platform, concurrency: int, queues: tuple[str, ...], lease_seconds: float, as_json: bool) -> None:
     """Execute queued runs until SIGTERM or Ctrl-C.
 
     Start as many as you like, on as many machines: they share the database and nothing else. A worker that is told to
@@ -54,7 +52,10 @@ def worker(
 @_json_lines
 @click.pass_obj
 def scheduler(platform: Platform, as_json: bool) -> None:
-    """Enqueue what is due, and find stalled and late runs, until SIGTERM or Ctrl-C. Two are as good as one, and safer."""
+    """Enqueue what is due, and find stalled and late runs, until SIGTERM or Ctrl-C.
+
+    Any number may run at once: each thing is done by one of them.
+    """
     _log_to_stderr(as_json)
     platform.fleet.schedule()
 
@@ -118,7 +119,9 @@ def _pausing(name: str, *, paused: bool, text: str) -> click.Command:
     @click.option("--all", "everything", is_flag=True, help="Every schedule there is.")
     @json_option
     @click.pass_obj
-    def command(platform: Platform, instance: str | None, schedule: str | None, everything: bool, as_json: bool) -> None:
+    def command(
+        platform: Platform, instance: str | None, schedule: str | None, everything: bool, as_json: bool
+    ) -> None:
         if everything == bool(instance):
             raise click.UsageError("Name an instance, or say --all.")
         changed = platform.fleet.pause(instance, schedule, paused=paused)

@@ -27,7 +27,9 @@ _TERMINATED = 143
 
 
 def _kinds() -> list[type[IpaiError]]:
-    kinds = (kind for kind in vars(errors).values() if kind is IpaiError or getattr(kind, "__base__", None) is IpaiError)
+    kinds = (
+        kind for kind in vars(errors).values() if kind is IpaiError or getattr(kind, "__base__", None) is IpaiError
+    )
     return sorted(kinds, key=lambda kind: kind.exit_code)
 
 

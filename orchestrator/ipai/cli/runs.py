@@ -65,9 +65,7 @@ def backfill(
     _run(platform, name, detach, wait, verbose, as_json, streams=streams or None, backfill=span)
 
 
-def _run(
-    platform: Platform, name: str, detach: bool, wait: bool, verbose: bool, as_json: bool, **asked: Any
-) -> None:
+def _run(platform: Platform, name: str, detach: bool, wait: bool, verbose: bool, as_json: bool, **asked: Any) -> None:
     if detach:
         _enqueue(platform, name, wait, as_json, **asked)
         return

@@ -25,7 +25,7 @@ T = TypeVar("T")
 @cache
 def statements(name: str) -> Mapping[str, str]:
     """The statements of one file in `sql/`; `{run}` and the like stand for a record's columns."""
-    text = files("ipai.control_plane").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    text = files("ipai.control_plane").joinpath("sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
     for placeholder, names in columns().items():
         parts = [part.replace(placeholder, names) for part in parts]

@@ -16,7 +16,6 @@ from ipai.local import LocalPostgres
 from ipai.plans import Plan, make_plan
 from ipai.plugins import PluginEnvironments
 from ipai.prepared import prepare
-from ipai.recorder import Observer
 from ipai.runs import RunResult, execute
 from ipai.service.drift import Drifts
 from ipai.service.fleet import Fleet
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ipai.control_plane.migrations import Migration
+    from ipai.recorder import Observer
     from ipai.specs import Connector, Instance
 
 
@@ -132,7 +132,9 @@ class Platform:
     def connectors(self) -> list[Connector]:
         """Every connector that an instance can name."""
         with self.control_plane() as control_plane:
-            return sorted({**builtin_connectors(), **control_plane.specs.connectors()}.values(), key=lambda each: each.name)
+            return sorted(
+                {**builtin_connectors(), **control_plane.specs.connectors()}.values(), key=lambda each: each.name
+            )
 
     # Running
 
@@ -212,7 +214,9 @@ class Platform:
                 if run.finished_at is not None:
                     return run
                 if time.monotonic() > deadline:
-                    raise BusyError(f"Run {run.id} of {run.instance} is {run.status} still.", hint="ipai worker executes it.")
+                    raise BusyError(
+                        f"Run {run.id} of {run.instance} is {run.status} still.", hint="ipai worker executes it."
+                    )
                 time.sleep(_POLL_SECONDS)
 
     # Looking

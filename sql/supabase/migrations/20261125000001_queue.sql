@@ -410,5 +410,4 @@ begin
     update connectors.connector_runs o set job_id = null
     where o.status = 'queued' and o.job_id is not null
         and not exists (select from procrastinate_jobs j where j.id = o.job_id and j.status in ('todo', 'doing'));
-    perform connectors.defer_due_runs();
 end $$;

@@ -64,3 +64,13 @@ alter table connectors.connector_schedules
 comment on column connectors.connector_schedules.paused_by is 'drift: goes on by itself when the drift is decided. Null where it is not paused, or was before this was recorded.';
 
 comment on column connectors.connector_runs.error_kind is 'config, data, drift: never retried; transient, stalled: with growing delays; quota: when it refills; interrupted: resumed at once.';
+
+-- What the platform reads, callers of level read may read, and what a person decides goes into the audit log (migration 4).
+do $$
+begin
+    if to_regprocedure('connectors.secure()') is not null then
+        call connectors.let_read('connectors.stream_schemas', 'read');
+        call connectors.let_read('connectors.schema_drift', 'read');
+        call connectors.secure();
+    end if;
+end $$;
