@@ -13,9 +13,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ipai.control_plane.drift import Finding
+from ipai.dbt_models import Project
 from ipai.drift import DEFAULTS, Change, compare, severity, storable, stream_schemas
 from ipai.errors import SchemaDriftError, SpecError
-from ipai.dbt_models import Project
 from ipai.resources import resource
 from ipai.singer_catalog import parse_catalog, selected_streams
 

@@ -71,6 +71,8 @@ begin
     if to_regprocedure('connectors.secure()') is not null then
         call connectors.let_read('connectors.stream_schemas', 'read');
         call connectors.let_read('connectors.schema_drift', 'read');
+        create trigger audit after update of status on connectors.schema_drift
+            for each row when (new.decided_by is not null) execute function connectors.audit_change('drift', 'instance', 'id');
         call connectors.secure();
     end if;
 end $$;
