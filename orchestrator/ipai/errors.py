@@ -18,6 +18,7 @@ whether a run that failed so is tried again:
     │   └── PluginMissingError   … and trying again does not help
     ├── BusyError (8)          another run of this instance is under way
     ├── TransformError (9)     dbt failed
+    ├── SecretError (10)       a secret cannot be kept or opened
     └── SchemaDriftError (11)  the source's schema has changed, and that waits for a decision
 """
 
@@ -91,6 +92,14 @@ class TransformError(IpaiError):
 
     exit_code = 9
     code = "transform_failed"
+
+
+class SecretError(IpaiError):
+    """A secret cannot be kept or opened."""
+
+    exit_code = 10
+    code = "secret"
+    kind = "config"
 
 
 class SchemaDriftError(IpaiError):

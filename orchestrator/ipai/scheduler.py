@@ -4,6 +4,7 @@ stalled runs         ended, and retried by their tier
 due runs             given a job (retries, runs that were put off)
 due schedules        a run each, exactly one, and the next time
 late instances       told, once
+secrets that expire  told, once
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def run_scheduler(connect: Callable[[], ControlPlane], stop: threading.Event) ->
                     if started - told_late_at >= _LATE_SECONDS:
                         told_late_at = started
                         control_plane.schedules.tell_late(datetime.now(timezone.utc))
+                        control_plane.secrets.tell_expiring()
                     stop.wait(max(0.0, _SECONDS - (time.monotonic() - started)))
         except DatabaseError as error:
             if error.hint == "Run ipai init.":

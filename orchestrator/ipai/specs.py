@@ -338,9 +338,8 @@ def instance_problems(instance: Instance, file: YamlFile, connectors: Mapping[st
             yield _problem(file, [role, "connector"], f"{end.connector!r} is a {connector.role}, not a {role}")
         for setting in sorted(connector.secrets & end.config.keys()):
             if not is_reference(end.config[setting]):
-                yield _problem(
-                    file, [role, "config", setting], "a secret must not stand here; write ${env:NAME} instead"
-                )
+                text = "a secret must not stand here; write ${secret:NAME} or ${env:NAME} instead"
+                yield _problem(file, [role, "config", setting], text)
 
 
 def _shared_tables(instances: Mapping[str, tuple[Instance, YamlFile]]) -> Iterator[str]:

@@ -220,3 +220,12 @@ def test_events_tell_what_happened(control_plane: ControlPlane, declare: Callabl
     assert failed[:2] == ("run.failed", run.id)
     assert failed[2]["error"] == {"message": "no"}
     assert failed[2]["retry_run_id"] == control_plane.runs.of(run.instance, 1)[0].id
+
+
+def test_a_run_left_open_by_a_version_without_leases_is_closed(
+    platform: Platform, declare: Callable[..., str], sql: Any
+) -> None:
+    name = declare({})
+    sql(f"insert into connectors.connector_runs (instance, started_at) values ('{name}', now() - interval '1 hour')")
+    assert platform.run(name).run.status == "succeeded"
+    assert sql("select status from connectors.connector_runs order by id") == [("failed",), ("succeeded",)]

@@ -11,7 +11,9 @@ from ipai.control_plane.records import (
     StreamCost,
     StreamMetrics,
 )
+from ipai.control_plane.states import STATE_TABLE
 
 __all__ = [
-    "ControlPlane", "Drift", "LogLine", "QuotaGroup", "Run", "Schedule", "SeenSchema", "StreamCost", "StreamMetrics",
+    "STATE_TABLE", "ControlPlane", "Drift", "LogLine", "QuotaGroup", "Run", "Schedule", "SeenSchema", "StreamCost",
+    "StreamMetrics",
 ]  # fmt: skip

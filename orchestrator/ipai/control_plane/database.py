@@ -15,6 +15,7 @@ from psycopg.rows import class_row, dict_row
 from ipai import interrupts
 from ipai.control_plane.records import columns
 from ipai.errors import DatabaseError
+from ipai.redaction import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,6 +58,7 @@ class Database:
     """
 
     def __init__(self, url: str, application_name: str = "ipai") -> None:
+        EVERYTHING.learn(url)  # and the password in it
         _check_url(url)
         try:
             self.connection = psycopg.connect(

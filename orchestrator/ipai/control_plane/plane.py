@@ -10,6 +10,7 @@ from ipai.control_plane.database import Database
 from ipai.control_plane.drift import DriftStore
 from ipai.control_plane.runs import RunStore
 from ipai.control_plane.schedules import ScheduleStore
+from ipai.control_plane.secrets import SecretStore
 from ipai.control_plane.specs import SpecStore
 from ipai.control_plane.states import StateStore
 
@@ -37,6 +38,7 @@ class ControlPlane:
         self.runs = RunStore(self._database)
         self.states = StateStore(self._database)
         self.schedules = ScheduleStore(self._database)
+        self.secrets = SecretStore(self._database)
         self.drift = DriftStore(self._database)
 
     def __enter__(self) -> Self:

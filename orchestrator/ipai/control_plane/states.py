@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ipai.control_plane.records import Run
 
+STATE_TABLE = "connectors.connector_state"  # its columns id, state and fencing_token are a public contract
 _LOCK_TIMEOUT = "10s"
 
 

@@ -38,8 +38,9 @@ class Fleet:
         stop = asyncio.Event()
         stop_on_signals(asyncio.get_running_loop(), stop)
         worker = Worker(
-            self._platform.connect, self._platform.environments, self._platform.url, concurrency, queues, lease_seconds
-        )
+            self._platform.connect, self._platform.environments, self._platform.url, concurrency, queues, lease_seconds,
+            keys=self._platform.secret_keys,
+        )  # fmt: skip
         work = [worker.work(stop)]
         if schedule:
             ended = threading.Event()
