@@ -1,5 +1,6 @@
 """The control plane: schema `connectors` in Supabase or any Postgres. No other module knows its tables."""
 
+from ipai.control_plane.audit import AuditEntry
 from ipai.control_plane.plane import ControlPlane
 from ipai.control_plane.records import (
     Drift,
@@ -14,6 +15,15 @@ from ipai.control_plane.records import (
 from ipai.control_plane.states import STATE_TABLE
 
 __all__ = [
-    "STATE_TABLE", "ControlPlane", "Drift", "LogLine", "QuotaGroup", "Run", "Schedule", "SeenSchema", "StreamCost",
+    "STATE_TABLE",
+    "AuditEntry",
+    "ControlPlane",
+    "Drift",
+    "LogLine",
+    "QuotaGroup",
+    "Run",
+    "Schedule",
+    "SeenSchema",
+    "StreamCost",
     "StreamMetrics",
-]  # fmt: skip
+]

@@ -173,26 +173,24 @@ class DriftStore(Room):
         """Changes, those that wait for a decision first, then the newest."""
         return self._records(Drift, "drift", instance=instance, limit=limit)
 
-    def accept(self, instance: str, stream: str | None, by: str) -> list[Drift]:
+    def accept(self, instance: str, stream: str | None) -> list[Drift]:
         """Let loads go by what was found; the changes that were decided so."""
-        return self._decide(instance, stream, by, "applied", ["pending", "rejected"])
+        return self._decide(instance, stream, "applied", ["pending", "rejected"])
 
-    def reject(self, instance: str, stream: str | None, by: str) -> list[Drift]:
+    def reject(self, instance: str, stream: str | None) -> list[Drift]:
         """Hold on to what was accepted before; the changes that were decided so."""
-        return self._decide(instance, stream, by, "rejected", ["pending"])
+        return self._decide(instance, stream, "rejected", ["pending"])
 
-    def _decide(self, instance: str, stream: str | None, by: str, status: str, of: list[str]) -> list[Drift]:
+    def _decide(self, instance: str, stream: str | None, status: str, of: list[str]) -> list[Drift]:
         with self._database.transaction():
-            decided = self._records(
-                Drift, "drift_decide", instance=instance, stream=stream, by=by, status=status, of=of
-            )
+            decided = self._records(Drift, "drift_decide", instance=instance, stream=stream, status=status, of=of)
             if decided and status == "applied":
                 self._do("schemas_accept", instance=instance, streams=sorted({each.stream for each in decided}))
             if decided:
                 self._do("schedules_go_on", instance=instance)
                 ids = [each.id for each in decided]
                 kind = "schema.accepted" if status == "applied" else "schema.rejected"
-                self._emit(kind, instance, None, {"by": by, "drift": ids})
+                self._emit(kind, instance, None, {"by": decided[0].decided_by, "drift": ids})
         return decided
 
     def forget(self, instance: str) -> int:

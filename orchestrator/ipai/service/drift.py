@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ class Drifts:
         """
         with self._platform.control_plane() as control_plane:
             control_plane.specs.instance(name)
-            return control_plane.drift.accept(name, stream, _who()) or _nothing(name, stream)
+            return control_plane.drift.accept(name, stream) or _nothing(name, stream)
 
     def reject(self, name: str, stream: str | None = None) -> list[Drift]:
         """Hold on to what was accepted before: schedules go on, and runs fail as long as they meet the same.
@@ -44,7 +43,7 @@ class Drifts:
         """
         with self._platform.control_plane() as control_plane:
             control_plane.specs.instance(name)
-            return control_plane.drift.reject(name, stream, _who()) or _nothing(name, stream)
+            return control_plane.drift.reject(name, stream) or _nothing(name, stream)
 
     def baseline(self, name: str) -> list[SeenSchema]:
         """The schemas that the next run is compared with, and those that wait for a decision."""
@@ -57,13 +56,6 @@ class Drifts:
         with self._platform.control_plane() as control_plane:
             control_plane.specs.instance(name)
             return control_plane.drift.forget(name)
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # an account without a name, as in containers
-        return "unknown"
 
 
 def _nothing(name: str, stream: str | None) -> list[Drift]:

@@ -65,14 +65,12 @@ comment on column connectors.connector_schedules.paused_by is 'drift: goes on by
 
 comment on column connectors.connector_runs.error_kind is 'config, data, drift: never retried; transient, stalled: with growing delays; quota: when it refills; interrupted: resumed at once.';
 
--- What the platform reads, callers of level read may read, and what a person decides goes into the audit log (migration 4).
-do $$
-begin
-    if to_regprocedure('connectors.secure()') is not null then
-        call connectors.let_read('connectors.stream_schemas', 'read');
-        call connectors.let_read('connectors.schema_drift', 'read');
-        create trigger audit after update of status on connectors.schema_drift
-            for each row when (new.decided_by is not null) execute function connectors.audit_change('drift', 'instance', 'id');
-        call connectors.secure();
-    end if;
-end $$;
+-- Who reads it; what a person decides goes into the audit log.
+
+call connectors.let_read('connectors.stream_schemas', 'read');
+call connectors.let_read('connectors.schema_drift', 'read');
+
+create trigger audit after update of status on connectors.schema_drift
+    for each row when (new.decided_by is not null) execute function connectors.audit_change('drift', 'instance', 'id');
+
+call connectors.secure();

@@ -53,7 +53,7 @@ update connectors.schema_drift set status = 'applied', decided_at = clock_timest
 
 -- A person decides on what waits, or thinks better of a rejection.
 -- name: drift_decide
-update connectors.schema_drift d set status = %(status)s, decided_at = clock_timestamp(), decided_by = %(by)s
+update connectors.schema_drift d set status = %(status)s, decided_at = clock_timestamp(), decided_by = connectors.actor()
 where d.instance = %(instance)s and (%(stream)s::text is null or d.stream = %(stream)s) and d.status = any (%(of)s)
     and exists (
         select from connectors.stream_schemas s
