@@ -7,6 +7,7 @@ whether a run that failed so is tried again:
     config, data      never: it would fail the same way until somebody changes something
     transient         with growing delays, as often as the instance's SLA tier allows
     quota             when the source's quota refills, as it says itself
+    drift             never: a person decides
 
     IpaiError (1)
     ├── SpecError (3)          a YAML spec, a catalog or a state file is wrong
@@ -17,7 +18,8 @@ whether a run that failed so is tried again:
     │   └── PluginMissingError   … and trying again does not help
     ├── BusyError (8)          another run of this instance is under way
     ├── TransformError (9)     dbt failed
-    └── SecretError (10)       a secret cannot be kept or opened
+    ├── SecretError (10)       a secret cannot be kept or opened
+    └── SchemaDriftError (11)  the source's schema has changed, and that waits for a decision
 """
 
 from __future__ import annotations
@@ -98,3 +100,11 @@ class SecretError(IpaiError):
     exit_code = 10
     code = "secret"
     kind = "config"
+
+
+class SchemaDriftError(IpaiError):
+    """The source's schema has changed, and that waits for a decision."""
+
+    exit_code = 11
+    code = "schema_drift"
+    kind = "drift"

@@ -31,6 +31,7 @@ Side = Literal["tap", "target"]
 _TAIL_LINES = 20
 _QUEUE_LINES = 10_000  # a flood of log lines waits in the plugin, not in our memory
 _LONGEST_LINE = 65_536
+_WHOLE = "SCHEMA_RECEIVED: {"  # near its beginning: a line that is of no use when cut, see `ipai.plugin_logs`
 
 
 @dataclass(frozen=True)
@@ -296,7 +297,8 @@ def _lines(pipe: IO[bytes], longest: int | None = _LONGEST_LINE) -> Iterator[str
     with pipe:
         for line in pipe:
             text = line.decode("utf-8", "replace").replace("\0", "").rstrip("\r\n")
-            yield text if longest is None or len(text) <= longest else text[:longest] + " …"
+            whole = longest is None or len(text) <= longest or _WHOLE in text[:200]
+            yield text if whole else text[:longest] + " …"
 
 
 def _close(descriptor: int | None) -> None:

@@ -3,6 +3,9 @@
 Both generations of Singer libraries log a metric as one line that holds
 `METRIC: {"type": "counter", "metric": "record_count", "value": 42, "tags": {"stream": "orders"}}`; the older one calls
 the stream `endpoint`. Counters count since their last line, timers give seconds.
+
+A target may say in the same way which SCHEMA it has received, before it does anything else about it:
+`SCHEMA_RECEIVED: {"stream": "orders", "schema": {…}, "key_properties": ["id"], "bookmark_properties": []}`.
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ipai.control_plane import StreamMetrics
+from ipai.drift import StreamSchema
 
 _METRIC = re.compile(r"METRIC: (\{.*\})")
+_SCHEMA = re.compile(r"SCHEMA_RECEIVED: (\{.*\})")
 # `2026-01-01 10:00:00,000 | INFO     | tap-x    | text` and `time=… name=… level=CRITICAL message=text`
 _LOG_PREFIX = re.compile(
     r"^[\d:\-, .TZ]*\|\s*[A-Z]+\s*\|[^|]*\|\s*|^.*?level=[A-Z]+ message=|^(CRITICAL|ERROR|WARNING|INFO) "
@@ -53,9 +58,25 @@ def parse_metric(line: str) -> Metric | None:
     return Metric(stream, str(point["metric"]), value) if abs(value) < _LARGEST and "\0" not in stream else None
 
 
+def parse_schema(line: str) -> StreamSchema | None:
+    """The SCHEMA that a target says it has received."""
+    if not (match := _SCHEMA.search(line)):
+        return None
+    try:
+        said: dict[str, Any] = json.loads(match[1])
+        stream, schema, keys = said["stream"], said["schema"], said.get("key_properties") or []
+        bookmark = said.get("bookmark_properties") or []
+        texts = [stream, *keys, *bookmark]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    if not isinstance(schema, dict) or not all(isinstance(each, str) for each in texts):
+        return None
+    return StreamSchema.of(stream, schema, keys, ", ".join(bookmark) or None)
+
+
 def is_metric(line: str) -> bool:
-    """Whether a log line is a metric, of a stream or not."""
-    return _METRIC.search(line) is not None
+    """Whether a log line is one for machines: a metric, of a stream or not, or a SCHEMA."""
+    return _METRIC.search(line) is not None or _SCHEMA.search(line) is not None
 
 
 def message_of(line: str) -> str:

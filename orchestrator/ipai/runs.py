@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ipai import interrupts
 from ipai.backfills import backfill_catalog, backfill_state
+from ipai.drift_watch import DriftWatch
 from ipai.errors import BusyError, DatabaseError, IpaiError, PluginError, SpecError
 from ipai.failures import PluginFailedError, pipeline_failure
 from ipai.partition import partition
 from ipai.pipeline import Acknowledged, Finished, Pipeline, Said
 from ipai.pipelines import Pipelines
+from ipai.plugin_logs import parse_schema
 from ipai.prepared import PreparedInstance, prepare
 from ipai.recorder import Observer, Recorder, Silent
 from ipai.singer_catalog import select, selected_bookmarks, selected_streams
@@ -105,7 +107,8 @@ class _Part:
 
 def _sync(ready: PreparedInstance, recorder: Recorder, stop: Stop) -> None:
     run, states = recorder.run, recorder.control_plane.states
-    parts = _parts(ready, recorder, stop)
+    watch = DriftWatch(recorder, ready.instance, ready.source)
+    parts = _parts(ready, recorder, stop, watch)
     start = _starting_state(ready, recorder, parts)
     pipelines, ids = [], []
     for index, part in enumerate(parts):
@@ -123,26 +126,31 @@ def _sync(ready: PreparedInstance, recorder: Recorder, stop: Stop) -> None:
     recorder.observer.phase(f"syncing {count or 'all'} streams{beside}")
     try:
         with interrupts.asking(lambda: stop.request(Reason.CANCELLED)):
-            endings = _listen(Pipelines(pipelines), recorder, stop, None if ready.keeps_state else ids)
+            endings = _listen(Pipelines(pipelines), recorder, stop, watch, None if ready.keeps_state else ids)
     except OSError as error:
         raise PluginError(f"A plugin cannot be started: {error}") from None
     finally:
         with suppress(DatabaseError, BusyError):  # the next run does it otherwise
             states.fold(run)
-    _judge(ready, parts, endings, stop)
+    _judge(ready, parts, endings, stop, watch)
 
 
-def _listen(pipelines: Pipelines, recorder: Recorder, stop: Stop, ids: Sequence[str] | None) -> Mapping[int, Finished]:
+def _listen(
+    pipelines: Pipelines, recorder: Recorder, stop: Stop, watch: DriftWatch, ids: Sequence[str] | None
+) -> Mapping[int, Finished]:
     """Follow the pipelines to their ends; `ids` are the parts of the STATE that are for us to store."""
     endings: dict[int, Finished] = {}
     with closing(pipelines.events()) as events:
         for index, event in events:
-            if stop.reason is Reason.LOST:
+            if stop.reason is Reason.LOST or watch.refusal is not None:
                 pipelines.kill()
             elif stop.reason is not None:
                 pipelines.stop()
             if isinstance(event, Said):
-                recorder.said(event.side, event.text)
+                if event.side == "target" and (schema := parse_schema(event.text)):
+                    watch.received(schema)
+                else:
+                    recorder.said(event.side, event.text)
             elif isinstance(event, Acknowledged) and ids is not None:
                 recorder.acknowledged(ids[index], event.state)
             elif isinstance(event, Finished):
@@ -151,9 +159,13 @@ def _listen(pipelines: Pipelines, recorder: Recorder, stop: Stop, ids: Sequence[
     return endings
 
 
-def _judge(ready: PreparedInstance, parts: Sequence[_Part], endings: Mapping[int, Finished], stop: Stop) -> None:
+def _judge(
+    ready: PreparedInstance, parts: Sequence[_Part], endings: Mapping[int, Finished], stop: Stop, watch: DriftWatch
+) -> None:
     if stop.reason is Reason.LOST:
         raise StoppedError(stop.reason)
+    if watch.refusal is not None:
+        raise watch.refusal
     failed = [
         (part, pipeline_failure(ending, ready.resolver, part.streams or ()))
         for part, ending in ((parts[index], ending) for index, ending in sorted(endings.items()))
@@ -180,7 +192,7 @@ def _combined(failed: Sequence[tuple[_Part, PluginFailedError]], of: int) -> Plu
     return error
 
 
-def _parts(ready: PreparedInstance, recorder: Recorder, stop: Stop) -> list[_Part]:
+def _parts(ready: PreparedInstance, recorder: Recorder, stop: Stop, watch: DriftWatch) -> list[_Part]:
     """What to sync, divided among as many pipelines as the instance may have."""
     run, instance = recorder.run, ready.instance
     if not ready.source.plugin.discover:
@@ -197,6 +209,7 @@ def _parts(ready: PreparedInstance, recorder: Recorder, stop: Stop) -> list[_Par
             recorder.log("ipai", f"Not part of a backfill, for they are read whole: {', '.join(left_out)}")
     if not selected_streams(catalog):
         raise SpecError("No stream is selected.", hint=f"ipai discover {instance.name} lists what there is.")
+    watch.discovered(catalog)
     costs = recorder.control_plane.runs.costs(instance.name) if instance.parallelism > 1 else {}
     catalogs = partition(catalog, instance.parallelism, costs, instance.together)
     everything = len(catalogs) == 1 and not run.streams

@@ -158,6 +158,29 @@ def replication_of(entry: Entry) -> tuple[str | None, str | None]:
     return method, entry.get("replication_key") or metadata.get("replication-key")
 
 
+def key_properties_of(entry: Entry) -> tuple[str, ...]:
+    """The key properties in force."""
+    metadata = _root(entry)
+    found = entry.get("key_properties") or metadata.get("table-key-properties") or metadata.get("view-key-properties")
+    return tuple(map(str, found or ()))
+
+
+def left_out_of(entry: Entry) -> frozenset[str]:
+    """The properties that are not selected."""
+    return frozenset(
+        str(item["breadcrumb"][1])
+        for item in entry.get("metadata", [])
+        if len(item["breadcrumb"]) == 2 and not _is_taken(item["metadata"])  # noqa: PLR2004 - ["properties", name]
+    )
+
+
+def _is_taken(metadata: dict[str, Any]) -> bool:
+    if (inclusion := metadata.get("inclusion")) in ("automatic", "unsupported"):
+        return bool(inclusion == "automatic")
+    said = [metadata.get(key) for key in ("selected", "selected-by-default")]
+    return bool(next((each for each in said if each is not None), True))
+
+
 def parent_of(entry: Entry) -> str | None:
     """The stream whose records this one walks over, where the tap says so."""
     parent = _root(entry).get("parent-tap-stream-id")

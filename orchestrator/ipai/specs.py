@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from jsonschema import Draft202012Validator
 
+from ipai.drift import policies
 from ipai.errors import SpecError
 from ipai.references import is_reference
 from ipai.resources import resource
@@ -123,6 +124,7 @@ class Instance:
     parallelism: int = 1
     together: tuple[tuple[str, ...], ...] = ()
     retention: tuple[RetentionRule, ...] = ()  # the first that fits a stream counts
+    drift: Mapping[str, str] = field(default_factory=dict)  # the policies it states, by kind of change
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,7 @@ def _retention_rule(value: Mapping[str, Any]) -> RetentionRule:
 
     return RetentionRule(
         value["stream"], days("keep"), value.get("by", RetentionRule.by), days("deleted"), value.get("archive")
+        drift=policies(spec.get("drift")),
     )
 
 

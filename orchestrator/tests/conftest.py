@@ -17,7 +17,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from ipai.service import Platform
-from ipai.specs import Catalogs, connector_from_spec, instance_from_spec
+from ipai.specs import Catalogs, Connector, connector_from_spec, instance_from_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -58,18 +58,24 @@ def loaded(tmp_path: Path) -> Callable[[], list[Any]]:
 def declare(tmp_path: Path, platform: Platform, plugins_on_path: Path) -> Callable[..., str]:
     """Declare an instance of the fake plugins; returns its name."""
     assert plugins_on_path.is_dir()
-    connectors = {
-        name: connector_from_spec(
-            {
-                "kind": "connector", "name": name, "role": role, "title": name, "source_type": "file",
-                "plugin": {"command": command}, "auth": {"type": "password", "secrets": ["password", "secret"]},
-            },
-            tmp_path,
-        )
-        for name, role, command in (("fake", "source", "tap-fake"), ("files", "destination", "target-fake"))
-    }  # fmt: skip
 
-    def make(source: dict[str, Any], destination: dict[str, Any] | None = None, **more: Any) -> str:
+    def connector(name: str, role: str, plugin: dict[str, Any]) -> Connector:
+        spec = {
+            "kind": "connector", "name": name, "role": role, "title": name, "source_type": "file",
+            "plugin": plugin, "auth": {"type": "password", "secrets": ["password", "secret"]},
+        }  # fmt: skip
+        return connector_from_spec(spec, tmp_path)
+
+    def make(
+        source: dict[str, Any],
+        destination: dict[str, Any] | None = None,
+        plugin: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> str:
+        connectors = {
+            "fake": connector("fake", "source", {"command": "tap-fake", **(plugin or {})}),
+            "files": connector("files", "destination", {"command": "target-fake"}),
+        }
         spec = {
             "kind": "instance",
             "name": "test_fake",

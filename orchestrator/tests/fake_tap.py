@@ -1,7 +1,8 @@
 """A small Singer tap: counts up to a number per stream, remembers where it stopped, and fails on request.
 
 Settings: streams {name: rows}, state_every, fail_after [stream, rows], how (exit, kill, garbage, hang, shout), secret,
-password, pause (seconds after each row).
+password, pause (seconds after each row), columns {stream: properties} (or that as JSON text), keys {stream: names},
+sends {stream: properties} (in its SCHEMA, other than in the catalog).
 """
 
 import json
@@ -13,19 +14,21 @@ from pathlib import Path
 
 arguments = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=False))
 config = json.loads(Path(arguments["--config"]).read_text())
+if isinstance(config.get("columns"), str):
+    config["columns"] = json.loads(config["columns"])
 streams = dict(sorted(config["streams"].items(), reverse=True))
 
 if config.get("password") == "wrong":
     print("CRITICAL password authentication failed", file=sys.stderr)
     sys.exit(3)
 if "--discover" in sys.argv:
-    schema = {"type": "object", "properties": {"id": {"type": "integer"}, "note": {"type": "string"}}}
+    note = {"id": {"type": "integer"}, "note": {"type": "string"}}
     entries = [
         {
             "tap_stream_id": name,
             "stream": name,
-            "schema": schema,
-            "key_properties": ["id"],
+            "schema": {"type": "object", "properties": config.get("columns", {}).get(name, note)},
+            "key_properties": config.get("keys", {}).get(name, ["id"]),
             "replication_key": "id",
             "metadata": [{"breadcrumb": [], "metadata": {"selected-by-default": not name.startswith("extra")}}],
         }
@@ -34,12 +37,16 @@ if "--discover" in sys.argv:
     print(json.dumps({"streams": entries}))
     sys.exit()
 
-catalog = json.loads(Path(arguments["--catalog"]).read_text())
-selected = [
-    entry["stream"]
-    for entry in catalog["streams"]
-    if any(item["metadata"].get("selected") for item in entry["metadata"] if not item["breadcrumb"])
-]
+catalog = json.loads(Path(arguments["--catalog"]).read_text()) if "--catalog" in arguments else {"streams": []}
+selected = (
+    list(streams)
+    if "--catalog" not in arguments
+    else [
+        entry["stream"]
+        for entry in catalog["streams"]
+        if any(item["metadata"].get("selected") for item in entry["metadata"] if not item["breadcrumb"])
+    ]
+)
 state = json.loads(Path(arguments["--state"]).read_text()) if "--state" in arguments else {}
 state.setdefault("bookmarks", {})
 
@@ -67,7 +74,9 @@ for stream in selected:
         {
             "type": "SCHEMA",
             "stream": stream,
-            "schema": {"properties": {"id": {"type": "integer"}}},
+            "schema": {
+                "properties": config.get("sends", config.get("columns", {})).get(stream, {"id": {"type": "integer"}})
+            },
             "key_properties": ["id"],
         }
     )

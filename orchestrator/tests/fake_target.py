@@ -1,6 +1,6 @@
 """A small Singer target: appends records to a file and prints each STATE behind them.
 
-Settings: output, die_at (rows), how (exit, kill, early), die_once (a file that says it died already).
+Settings: output, die_at (rows), how (exit, kill, early), die_once (a file that says it died already), report_schemas.
 """
 
 import json
@@ -38,6 +38,8 @@ with Path(config["output"]).open("a") as output:
                 sys.exit(6)
             rows += 1
             output.write(json.dumps([message["stream"], message["record"]["id"]]) + "\n")
+        elif message["type"] == "SCHEMA" and config.get("report_schemas"):
+            print("INFO SCHEMA_RECEIVED: " + json.dumps(message), file=sys.stderr, flush=True)
         elif message["type"] == "STATE":
             output.flush()
             print(json.dumps(message["value"]), flush=True)

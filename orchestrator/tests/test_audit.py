@@ -75,7 +75,7 @@ def test_what_is_switched_while_the_platform_runs(platform: Platform, declare: A
     platform.fleet.set_quota("fake", 2)
     platform.fleet.set_quota("fake", None)
     assert [(action, subject, details["changed"]) for action, subject, details in entries()] == [
-        ("schedule.update", f"{name}/default", {"paused": [False, True]}),
+        ("schedule.update", f"{name}/default", {"paused": [False, True], "paused_by": [None, "person"]}),
         ("quota.create", "fake", {"name": [None, "fake"], "max_running": [None, 3]}),
         ("quota.update", "fake", {"max_running": [3, 2]}),
         ("quota.delete", "fake", {"name": ["fake", None], "max_running": [2, None]}),

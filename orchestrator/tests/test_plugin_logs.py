@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from ipai.control_plane import StreamMetrics
-from ipai.plugin_logs import Meter, Metric, is_metric, message_of, parse_metric
+from ipai.drift import StreamSchema
+from ipai.plugin_logs import Meter, Metric, is_metric, message_of, parse_metric, parse_schema
 
 SDK = (
     "2026-01-01 10:00:00,000 | INFO     | singer_sdk.metrics | "
@@ -36,6 +37,34 @@ def test_other_lines_are_no_streams_metric(line: str) -> None:
 
 def test_a_metric_without_a_stream_is_still_no_log_line() -> None:
     assert is_metric('METRIC: {"metric":"x","value":1,"tags":{}}')
+
+
+def test_a_schema_that_a_target_received_is_read() -> None:
+    line = '12:00 | INFO | x | SCHEMA_RECEIVED: {"stream":"a","schema":{"properties":{}},"key_properties":["id","n"],'
+    assert parse_schema(line + '"bookmark_properties":["t"]}') == StreamSchema(
+        "a", {"properties": {}}, ("id", "n"), "t"
+    )
+    assert parse_schema(line + '"bookmark_properties":null}') == StreamSchema(
+        "a", {"properties": {}}, ("id", "n"), None
+    )
+    assert is_metric(line + "}")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"stream":1,"schema":{}}',
+        '{"stream":"a","schema":[]}',
+        '{"stream":"a","schema":{},"key_properties":[1]}',
+        '{"stream":"a","schema":{},"key_properties":5}',
+        "{" + "[" * 100_000 + "}",
+    ],
+)
+def test_other_lines_are_no_schema(said: str) -> None:
+    assert parse_schema(f"SCHEMA_RECEIVED: {said}") is None
 
 
 def test_the_meter_prefers_what_the_target_counted() -> None:

@@ -44,6 +44,9 @@ def write(folder: Path, text: str, name: str = "a.yaml") -> Path:
             INSTANCE + "streams:\n  - stream: a\n    replication_method: FULL\n",
             "a.yaml:9: streams.0.replication_method: 'FULL' is not one of",
         ),
+        (INSTANCE + "drift: stop\n", "a.yaml:7: drift: 'stop' is not one of ['apply', 'pause', 'fail']"),
+        (INSTANCE + "drift: {remove: fail}\n", "a.yaml:7: drift.remove: unknown key; did you mean 'removed'?"),
+        (INSTANCE + "drift: {removed: stop}\n", "a.yaml:7: drift.removed: 'stop' is not one of"),
         (INSTANCE.replace("prod_odoo", "prod_shop"), "a.yaml:2: name: must be <env>_<source>, here ending in _odoo"),
         (
             INSTANCE.replace("connector: odoo", "connector: odo"),

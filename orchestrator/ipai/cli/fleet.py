@@ -104,10 +104,13 @@ def list_(platform: Platform, name: str | None, as_json: bool) -> None:
     print_table(
         ["instance", "schedule", "cron", "time zone", "due next", "was due", "paused"],
         [
-            (each.instance, each.name, each.cron, each.time_zone, each.next_at, each.last_due_at, each.paused)
+            (
+                each.instance, each.name, each.cron, each.time_zone, each.next_at, each.last_due_at,
+                f"by {each.paused_by}" if each.paused_by else each.paused,
+            )
             for each in schedules
         ],
-    )
+    )  # fmt: skip
 
 
 def _pausing(name: str, *, paused: bool, text: str) -> click.Command:

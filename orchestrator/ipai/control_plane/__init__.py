@@ -2,17 +2,28 @@
 
 from ipai.control_plane.audit import AuditEntry
 from ipai.control_plane.plane import ControlPlane
-from ipai.control_plane.records import LogLine, QuotaGroup, Run, Schedule, StreamCost, StreamMetrics
+from ipai.control_plane.records import (
+    Drift,
+    LogLine,
+    QuotaGroup,
+    Run,
+    Schedule,
+    SeenSchema,
+    StreamCost,
+    StreamMetrics,
+)
 from ipai.control_plane.states import STATE_TABLE
 
 __all__ = [
     "STATE_TABLE",
     "AuditEntry",
     "ControlPlane",
+    "Drift",
     "LogLine",
     "QuotaGroup",
     "Run",
     "Schedule",
+    "SeenSchema",
     "StreamCost",
     "StreamMetrics",
 ]

@@ -8,6 +8,7 @@ from ipai import queue
 from ipai.control_plane import migrations
 from ipai.control_plane.audit import AuditLog
 from ipai.control_plane.database import Database
+from ipai.control_plane.drift import DriftStore
 from ipai.control_plane.notifications import NotificationStore
 from ipai.control_plane.retention import RetentionStore
 from ipai.control_plane.runs import RunStore
@@ -45,6 +46,7 @@ class ControlPlane:
         self.audit = AuditLog(self._database)
         self.notifications = NotificationStore(self._database)
         self.retention = RetentionStore(self._database)
+        self.drift = DriftStore(self._database)
 
     def __enter__(self) -> Self:
         return self

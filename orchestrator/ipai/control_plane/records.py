@@ -85,6 +85,7 @@ class Schedule:
     paused: bool
     next_at: datetime | None
     last_due_at: datetime | None
+    paused_by: str | None = None  # person or drift
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,46 @@ class StreamCost:
     rows: float | None
 
 
+@dataclass(frozen=True)
+class Drift:
+    """One change of a stream's schema, and what became of it; see `ipai.drift`."""
+
+    id: int
+    run_id: int | None
+    instance: str
+    stream: str
+    property: str | None
+    kind: str
+    before: str | None
+    after: str | None
+    severity: str
+    models: Sequence[Mapping[str, Any]]
+    baseline: str
+    seen_by: str
+    policy: str
+    status: str
+    seen_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+
+
+@dataclass(frozen=True)
+class SeenSchema:
+    """A stream's schema that loads go by (accepted), or that waits for a decision (pending); null where it is gone."""
+
+    stream: str
+    seen_by: str
+    status: str
+    schema: Mapping[str, Any] | None
+    key_properties: Sequence[str]
+    replication_key: str | None
+    left_out: Sequence[str]
+    run_id: int | None
+    seen_at: datetime
+
+
 @cache
 def columns() -> Mapping[str, str]:
     """For each record the columns that make it: what `{run}` and the like stand for in a statement."""
-    records = {"{run}": Run, "{schedule}": Schedule}
+    records = {"{run}": Run, "{schedule}": Schedule, "{drift}": Drift, "{seen_schema}": SeenSchema}
     return {name: ", ".join(each.name for each in dataclasses.fields(record)) for name, record in records.items()}

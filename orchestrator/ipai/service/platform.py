@@ -18,6 +18,7 @@ from ipai.plugins import PluginEnvironments
 from ipai.prepared import prepare
 from ipai.runs import RunResult, execute
 from ipai.secrets import SecretKeys
+from ipai.service.drift import Drifts
 from ipai.service.fleet import Fleet
 from ipai.service.notifications import Notifications
 from ipai.service.retention import Retention
@@ -78,6 +79,11 @@ class Platform:
     def fleet(self) -> Fleet:
         """Those who serve the queue, and what bounds them."""
         return Fleet(self)
+
+    @property
+    def drift(self) -> Drifts:
+        """What has changed in the sources' schemas, and deciding on it."""
+        return Drifts(self)
 
     @property
     def secrets(self) -> Secrets:

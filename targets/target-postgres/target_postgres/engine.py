@@ -20,6 +20,7 @@ from target_postgres.errors import RecordBeforeSchemaError
 from target_postgres.layout import StreamSchema
 from target_postgres.lineage import Origin, new_batch_id
 from target_postgres.loader import Limits, Loader
+from target_postgres.metrics import report_schema
 from target_postgres.quarantine import Quarantine
 from target_postgres.reading import Reader
 from target_postgres.rows import Block, Part
@@ -67,6 +68,7 @@ class Engine:
         self.started_at = int(time.time() * 1000)
         self._validate = bool(given.get("validate_records", True))
         self._activate_version = bool(given["activate_version"])
+        self._report_schemas = bool(given["report_schemas"])
         self.reader = Reader(self._process_line, self._tick)
         sleep = self.reader.sleep
         self._database = Database(
@@ -343,6 +345,8 @@ class Engine:
         source = StreamSchema.of(message, at=self._at)
         if self._schemas.get(source.stream) == source:
             return
+        if self._report_schemas:
+            report_schema(source)
         remembered = copy.deepcopy(source)  # stream maps may change what they are given
         mapped = self._mapper(source)
         self._loader.checkpoint()

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from target_postgres.layout import StreamSchema
 
 _logger = logging.getLogger("singer_sdk.metrics")
 
@@ -37,3 +41,14 @@ class StreamMeter:
     def _log(self, kind: str, metric: str, value: float, **tags: str) -> None:
         point = {"type": kind, "metric": metric, "value": value, "tags": {**self._tags, **tags}}
         _logger.info("METRIC: %s", json.dumps(point, separators=(",", ":")))
+
+
+def report_schema(source: StreamSchema) -> None:
+    """Log a SCHEMA as it came."""
+    said = {
+        "stream": source.stream,
+        "schema": source.schema,
+        "key_properties": source.keys,
+        "bookmark_properties": source.bookmark,
+    }
+    _logger.info("SCHEMA_RECEIVED: %s", json.dumps(said, separators=(",", ":")))

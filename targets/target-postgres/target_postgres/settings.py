@@ -88,6 +88,7 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
     "on_bad_record": _setting("string", "What happens to a record that cannot be loaded. fail: the run ends; quarantine: it goes to bad_records_table with the reason.", default="fail", allowed=("fail", "quarantine")),
     "max_bad_records": _setting("integer", "With on_bad_record quarantine, the run fails at the next bad record after so many.", default=1000, least=0),
     "bad_records_table": _setting("string", "Table of bad records, in default_target_schema.", default="_bad_records"),
+    "report_schemas": _setting("boolean", "Log each SCHEMA on stderr when it comes, as SCHEMA_RECEIVED and one JSON object, before anything is done about it: by this an orchestrator sees schemas drift.", default=False),
     # When
     "batch_size_rows": _setting("integer", "Rows that wait at most before they are loaded.", default=50_000, least=1),
     "batch_size_bytes": _setting("integer", "Bytes that wait at most before they are loaded.", default=12 * 1024 * 1024, least=1),

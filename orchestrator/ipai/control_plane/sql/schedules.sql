@@ -24,9 +24,10 @@ where (%(instance)s::text is null or instance = %(instance)s) order by instance,
 
 -- name: pause
 update connectors.connector_schedules set paused = %(paused)s, updated_at = now(),
+    paused_by = case when %(paused)s then 'person' end,
     next_at = null -- so that resuming does not make up for the pause
 where (%(instance)s::text is null or instance = %(instance)s) and (%(name)s::text is null or name = %(name)s)
-    and paused <> %(paused)s
+    and (paused <> %(paused)s or paused_by = 'drift') -- what a person pauses does not go on by itself
 
 -- Two schedulers never get the same row: the second passes over what the first holds, and then finds it moved on.
 -- name: due
