@@ -194,6 +194,7 @@ def instance_from_spec(spec: Mapping[str, Any]) -> Instance:
         parallelism=spec.get("parallelism", 1),
         together=tuple(tuple(group) for group in spec.get("together", ())),
         retention=tuple(map(_retention_rule, spec.get("retention", ()))),
+        drift=policies(spec.get("drift")),
     )
 
 
@@ -203,7 +204,6 @@ def _retention_rule(value: Mapping[str, Any]) -> RetentionRule:
 
     return RetentionRule(
         value["stream"], days("keep"), value.get("by", RetentionRule.by), days("deleted"), value.get("archive")
-        drift=policies(spec.get("drift")),
     )
 
 
