@@ -16,6 +16,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ipai.errors import DatabaseError, IpaiError
+from ipai.heartbeat import BEAT_SECONDS, Heartbeat, member_name
+from ipai.lineage import Lineage
 from ipai.schedule import decide
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def tick(control_plane: ControlPlane, now: datetime | None = None) -> Ticked:
     stalled = control_plane.runs.reap()
     for run in stalled:
         _logger.warning("run %s of %s: its worker %s disappeared", run.id, run.instance, run.worker)
+        Lineage.lost(control_plane, run)
     scheduled = enqueue_due(control_plane, now or datetime.now(timezone.utc))
     return Ticked(len(stalled), scheduled, control_plane.runs.defer_due())
 
@@ -72,17 +75,22 @@ def enqueue_due(control_plane: ControlPlane, now: datetime) -> int:
 
 def run_scheduler(connect: Callable[[], ControlPlane], stop: threading.Event) -> None:
     """Tick every second until `stop` is set; a database that is away is waited for."""
-    told_late_at = float("-inf")
+    told_late_at = beat_at = float("-inf")
+    heartbeat = Heartbeat(member_name("scheduler"))
     while not stop.is_set():
         try:
             with connect() as control_plane:
                 while not stop.is_set():
                     started = time.monotonic()
                     tick(control_plane)
+                    if started - beat_at >= BEAT_SECONDS:
+                        beat_at = started
+                        heartbeat.beat(control_plane)
                     if started - told_late_at >= _LATE_SECONDS:
                         told_late_at = started
                         control_plane.schedules.tell_late(datetime.now(timezone.utc))
                     stop.wait(max(0.0, _SECONDS - (time.monotonic() - started)))
+                heartbeat.end(control_plane)
         except DatabaseError as error:
             if error.hint == "Run ipai init.":
                 raise

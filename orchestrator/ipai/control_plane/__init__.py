@@ -1,6 +1,6 @@
 """The control plane: schema `connectors` in Supabase or any Postgres. No other module knows its tables."""
 
 from ipai.control_plane.plane import ControlPlane
-from ipai.control_plane.records import LogLine, QuotaGroup, Run, Schedule, StreamCost, StreamMetrics
+from ipai.control_plane.records import FleetMember, LogLine, QuotaGroup, Run, Schedule, StreamCost, StreamMetrics
 
-__all__ = ["ControlPlane", "LogLine", "QuotaGroup", "Run", "Schedule", "StreamCost", "StreamMetrics"]
+__all__ = ["ControlPlane", "FleetMember", "LogLine", "QuotaGroup", "Run", "Schedule", "StreamCost", "StreamMetrics"]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from ipai import queue
 from ipai.control_plane import migrations
 from ipai.control_plane.database import Database
+from ipai.control_plane.figures import FigureStore
+from ipai.control_plane.fleet import FleetStore
 from ipai.control_plane.runs import RunStore
 from ipai.control_plane.schedules import ScheduleStore
 from ipai.control_plane.specs import SpecStore
@@ -36,6 +38,8 @@ class ControlPlane:
         self.runs = RunStore(self._database)
         self.states = StateStore(self._database)
         self.schedules = ScheduleStore(self._database)
+        self.fleet = FleetStore(self._database)
+        self.figures = FigureStore(self._database)
 
     def __enter__(self) -> Self:
         return self
