@@ -1,4 +1,4 @@
-"""Signs of life of workers and schedulers: a row each in the control plane, which `ipai health` and the metrics look at.
+"""Signs of life of workers and schedulers: a row each, which `ipai health` and the metrics look at.
 
 A scheduler beats from within its tick and a worker from its event loop, so that one that hangs falls silent.
 """

@@ -1,8 +1,8 @@
 """What a run tells OpenLineage: which stream went into which table.
 
-A job for each stream, not one for the instance with every stream in and every table out: a lineage graph would draw each
-table from each stream. So there is a run of the job `prod_odoo`, without data sets, and below it, with that run as parent, one of
-`prod_odoo.sync_odoo_orders_incremental` for each stream. A retry has the run that failed first as its parent.
+A job for each stream, not one for the instance with every stream in and every table out: a lineage graph would draw
+each table from each stream. So there is a run of the job `prod_odoo`, without data sets, and below it, with that run as
+parent, one of `prod_odoo.sync_odoo_orders_incremental` for each stream. A retry's parent is the run that failed first.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _MODES = {"FULL_TABLE": "full", "INCREMENTAL": "incremental", "LOG_BASED": "log_based"}
 _POSTGRES_PORT = 5432
+# Settings of target-postgres, and of its peers, that say where a stream goes.
+_NAMING = ("sqlalchemy_url", "host", "port", "database", "default_target_schema", "table_name", "source_name")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Lineage:
         """Of a run that begins now."""
         lineage = cls(run, _platform(control_plane))
         if lineage.platform is not None:
-            lineage._send("started", run.started_at or _now())  # noqa: SLF001 - its own class
+            lineage._send("started", run.started_at or _now())
         return lineage
 
     @classmethod
@@ -108,7 +110,8 @@ class Lineage:
         message = str(error["message"]) if error else None
         whole = Outcome({"succeeded": "COMPLETE", "failed": "FAIL"}.get(status, "ABORT"), message)
         outcomes = {
-            job.stream: _outcome(job.stream, whole, None if error is None else error.get("stream"), failed) for job in self.jobs
+            job.stream: _outcome(job.stream, whole, None if error is None else error.get("stream"), failed)
+            for job in self.jobs
         }
         self._send("ended", _now(), whole, outcomes, moved)
 
@@ -134,7 +137,8 @@ def _outcome(stream: str, whole: Outcome, named: str | None, failed: Sequence[st
 
 def _job(ready: PreparedInstance, run: Run, stream: str, entry: Entry) -> StreamJob:
     source = ready.source.name
-    mode = "backfill" if run.kind == "backfill" else _MODES.get(replication_of(entry)[0] or "", "full")
+    method, key = replication_of(entry)
+    mode = "backfill" if run.kind == "backfill" else _MODES.get(method or "", "incremental" if key else "full")
     left_out = {
         item["breadcrumb"][1] for item in entry.get("metadata", [])
         if len(item["breadcrumb"]) == 2 and item["metadata"].get("selected") is False  # noqa: PLR2004 - ["properties", name]
@@ -150,15 +154,19 @@ def _job(ready: PreparedInstance, run: Run, stream: str, entry: Entry) -> Stream
 
 
 def _table(ready: PreparedInstance, instance: str, stream: str) -> DataSet:
-    """Where a target with the settings of target-postgres puts a stream; any other's data set is called as the stream is."""
+    """Where a target with target-postgres' settings puts a stream; any other's data set is called as the stream."""
     other = DataSet(f"{ready.instance.destination.connector}://{instance}", stream)
-    settings = ready.target_settings("sqlalchemy_url", "host", "port", "database", "default_target_schema", "table_name", "source_name")
+    settings = ready.target_settings(*_NAMING)
     try:
         url = urlsplit(str(settings["sqlalchemy_url"] or ""))
         if url.scheme.startswith("postgres"):
             host, port, database = url.hostname, url.port, url.path.strip("/")
         elif settings["host"] and settings["database"]:
-            host, port, database = str(settings["host"]), int(settings["port"] or _POSTGRES_PORT), str(settings["database"])
+            host, port, database = (
+                str(settings["host"]),
+                int(settings["port"] or _POSTGRES_PORT),
+                str(settings["database"]),
+            )
         else:
             return other
         parts = stream.split("-") if all(stream.split("-")) else [stream]

@@ -91,7 +91,9 @@ def _stream_event(
 
 def _event(state: RunState, at: datetime, run_id: UUID, job: str, facets: Mapping[str, RunFacet]) -> RunEvent:
     kind: dict[str, JobFacet] = {
-        "jobType": job_type_job.JobTypeJobFacet(processingType="BATCH", integration="IPAI", jobType="SYNC", producer=PRODUCER)
+        "jobType": job_type_job.JobTypeJobFacet(
+            processingType="BATCH", integration="IPAI", jobType="SYNC", producer=PRODUCER
+        )
     }
     return RunEvent(
         eventType=state, eventTime=at.isoformat(), producer=PRODUCER,
@@ -103,7 +105,10 @@ def _run_facets(run: IpaiRun, platform: UUID) -> dict[str, RunFacet]:
     tags = {"run": run.id, "kind": run.kind, "trigger": run.trigger, "attempt": run.attempt, "sla_tier": run.sla_tier}
     facets: dict[str, RunFacet] = {
         "tags": tags_run.TagsRunFacet(
-            tags=[tags_run.TagsRunFacetFields(key=f"ipai.{key}", value=str(value), source="IPAI") for key, value in tags.items()],
+            tags=[
+                tags_run.TagsRunFacetFields(key=f"ipai.{key}", value=str(value), source="IPAI")
+                for key, value in tags.items()
+            ],
             producer=PRODUCER,
         )
     }
@@ -118,14 +123,21 @@ def _run_facets(run: IpaiRun, platform: UUID) -> dict[str, RunFacet]:
 
 def _parent(run_id: UUID, job: str, root: parent_run.Root | None = None) -> RunFacet:
     return parent_run.ParentRunFacet(
-        run=parent_run.Run(runId=str(run_id)), job=parent_run.Job(namespace=_namespace(), name=job), root=root, producer=PRODUCER
+        run=parent_run.Run(runId=str(run_id)),
+        job=parent_run.Job(namespace=_namespace(), name=job),
+        root=root,
+        producer=PRODUCER,
     )
 
 
 def _error_facet(message: str | None) -> dict[str, RunFacet]:
     if message is None:
         return {}
-    return {"errorMessage": error_message_run.ErrorMessageRunFacet(message=message, programmingLanguage="python", producer=PRODUCER)}
+    return {
+        "errorMessage": error_message_run.ErrorMessageRunFacet(
+            message=message, programmingLanguage="python", producer=PRODUCER
+        )
+    }
 
 
 def _schema(job: StreamJob) -> dict[str, DatasetFacet]:

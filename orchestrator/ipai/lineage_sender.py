@@ -1,7 +1,7 @@
 """Sending OpenLineage events without anybody waiting for it.
 
-One thread a process takes what is to be sent, imports the client (which takes a second), and hands it to the transport that
-the client's own configuration names. A receiver that is slow or away costs events, never a run.
+One thread a process takes what is to be sent, imports the client (which takes a second), and hands it to the transport
+that the client's own configuration names. A receiver that is slow or away costs events, never a run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     Build = Callable[[], Iterable[RunEvent]]
 
 _WAITING = 1_000  # more than this and new ones are dropped
-_EXIT_SECONDS = 2.0  # what a process that ends grants to those still waiting
+_EXIT_SECONDS = 2.0  # what a process that ends grants to those still waiting …
+_IMPORT_SECONDS = 10.0  # … once the client is there
 _WARNING_SECONDS = 60.0
 
 _logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Sender:
         self._waiting: queue.Queue[Build] = queue.Queue(_WAITING)
         self._warned_at = float("-inf")
         self._client: OpenLineageClient | None = None
+        self._tried = threading.Event()
         threading.Thread(target=self._work, name="lineage", daemon=True).start()
 
     def send(self, build: Build) -> None:
@@ -66,7 +68,9 @@ class Sender:
             self._warn("too many wait already")
 
     def drain(self, seconds: float) -> None:
-        """Wait until everything has been sent, but no longer than this."""
+        """Wait until everything has been sent, but no longer than this from when the client is imported."""
+        if self._waiting.unfinished_tasks:
+            self._tried.wait(_IMPORT_SECONDS)
         deadline = time.monotonic() + seconds
         while self._waiting.unfinished_tasks and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -79,11 +83,13 @@ class Sender:
                     from openlineage.client import OpenLineageClient  # noqa: PLC0415 - slow to import
 
                     self._client = OpenLineageClient()
+                self._tried.set()
                 for event in build():
                     self._client.emit(event)
             except Exception as error:  # noqa: BLE001 - whatever it is, no run may suffer
                 self._warn(f"{type(error).__name__}: {error}")
             finally:
+                self._tried.set()
                 self._waiting.task_done()
 
     def _warn(self, reason: str) -> None:

@@ -1,7 +1,7 @@
 """Prometheus metrics, read from the control plane whenever somebody scrapes.
 
-Counters come from `connectors.run_totals`, which the pruning of old runs leaves alone, so they only ever grow. Labels have
-few values: instances, their streams, queues; never runs, jobs or hosts. The label is `ipai_instance` because
+Counters come from `connectors.run_totals`, which the pruning of old runs leaves alone, so they only ever grow. Labels
+have few values: instances, their streams, queues; never runs, jobs or hosts. The label is `ipai_instance` because
 `instance` is what Prometheus itself calls the address it scrapes.
 """
 
@@ -114,10 +114,16 @@ def _runs(totals: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
 def _instances(instances: Sequence[Mapping[str, Any]], tiers: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
     labels = ["ipai_instance", "sla_tier"]
     late = GaugeMetricFamily(
-        "ipai_instance_late", "Whether it was due longer ago than its tier allows and has not succeeded since.", labels=labels
+        "ipai_instance_late",
+        "Whether it was due longer ago than its tier allows and has not succeeded since.",
+        labels=labels,
     )
-    success = GaugeMetricFamily("ipai_instance_last_success_timestamp_seconds", "When it last succeeded.", labels=labels)
-    due = GaugeMetricFamily("ipai_instance_last_due_timestamp_seconds", "When a schedule last made it due.", labels=labels)
+    success = GaugeMetricFamily(
+        "ipai_instance_last_success_timestamp_seconds", "When it last succeeded.", labels=labels
+    )
+    due = GaugeMetricFamily(
+        "ipai_instance_last_due_timestamp_seconds", "When a schedule last made it due.", labels=labels
+    )
     for row in instances:
         names = [row["instance"], row["sla_tier"]]
         late.add_metric(names, float(row["late"]))
@@ -133,17 +139,23 @@ def _instances(instances: Sequence[Mapping[str, Any]], tiers: Sequence[Mapping[s
 
 def _queue(queues: Sequence[Mapping[str, Any]], running: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
     queued = GaugeMetricFamily(
-        "ipai_queued_runs", "Runs in the queue: due, later, or held up by the instance or the quota.", labels=["queue", "state"]
+        "ipai_queued_runs",
+        "Runs in the queue: due, later, or held up by the instance or the quota.",
+        labels=["queue", "state"],
     )
     oldest = GaugeMetricFamily(
-        "ipai_queue_oldest_due_timestamp_seconds", "Since when the run that waits longest has been due.", labels=["queue"]
+        "ipai_queue_oldest_due_timestamp_seconds",
+        "Since when the run that waits longest has been due.",
+        labels=["queue"],
     )
     for row in queues:
         queued.add_metric([row["queue"], row["state"]], row["runs"])
         if row["state"] == "due":
             oldest.add_metric([row["queue"]], row["oldest_due_at"].timestamp())
     under_way = GaugeMetricFamily("ipai_running_runs", "Runs under way.", labels=["queue"])
-    expired = GaugeMetricFamily("ipai_expired_leases", "Runs whose worker has gone silent; a scheduler ends them.", labels=["queue"])
+    expired = GaugeMetricFamily(
+        "ipai_expired_leases", "Runs whose worker has gone silent; a scheduler ends them.", labels=["queue"]
+    )
     for row in running:
         under_way.add_metric([row["queue"]], row["runs"])
         expired.add_metric([row["queue"]], row["expired"])

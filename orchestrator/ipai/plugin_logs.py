@@ -4,12 +4,12 @@ Both generations of Singer libraries log a metric as one line that holds
 `METRIC: {"type": "counter", "metric": "record_count", "value": 42, "tags": {"stream": "orders"}}`; the older one calls
 the stream `endpoint`. Counters count since their last line, timers give seconds.
 
-HTTP calls: the SDK's `http_request_count` counts answers that were good, and a timer `http_request_duration` is logged for
-every answer; so the calls are whichever says more. Retries have no metric in the SDK. What tells them is the line
+HTTP calls: the SDK's `http_request_count` counts answers that were good, and a timer `http_request_duration` is logged
+for every answer; so the calls are whichever says more. Retries have no metric in the SDK. What tells them is the line
 `Backing off f(...) for 1.0s` of the library `backoff`, through which the SDK and most other taps try again.
 
-Other lines come in four forms: the SDK's console (`time | LEVEL | logger | text`), the SDK's structured one (a JSON object),
-singer-python's (`LEVEL text`), and `time=… name=… level=… message=…`.
+Other lines come in four forms: the SDK's console (`time | LEVEL | logger | text`), the SDK's structured one (a JSON
+object), singer-python's (`LEVEL text`), and `time=… name=… level=… message=…`.
 """
 
 from __future__ import annotations

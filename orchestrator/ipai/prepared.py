@@ -20,8 +20,8 @@ from ipai.backfills import backfill_settings
 from ipai.errors import PluginError, SpecError
 from ipai.failures import failure
 from ipai.pipeline import Command, Exit, Side
-from ipai.references import Resolver, mentions, platform_values
 from ipai.processes import guarded
+from ipai.references import Resolver, mentions, platform_values
 from ipai.singer_catalog import Catalog, parse_catalog
 from ipai.stopping import StoppedError
 
@@ -67,7 +67,9 @@ class PreparedInstance:
         settings, name = self._target_settings, "target.json"
         if part is not None and self.keeps_state:
             resolver = self.resolver.knowing(state_table=_STATE_TABLE, state_id=part, fencing_token=token)
-            extra = resolver.resolve(self._state_settings, where=f"{self.instance.name}.destination.state_in_destination")
+            extra = resolver.resolve(
+                self._state_settings, where=f"{self.instance.name}.destination.state_in_destination"
+            )
             settings, name = {**settings, **extra}, f"target.{part.rpartition('#')[2]}.json"
         command = self._command(self.target, "--config", self.write(name, settings))
         # Not every target flushes; a STATE that waits in its buffer is a bookmark lost when it dies.
@@ -170,7 +172,10 @@ def prepare(
             control_plane.url, instance=instance.name, source=source.name, run_id="" if run is None else str(run.id)
         )
     )
-    given = {"tap": {**source.config, **instance.source.config}, "target": {**destination.config, **instance.destination.config}}
+    given = {
+        "tap": {**source.config, **instance.source.config},
+        "target": {**destination.config, **instance.destination.config},
+    }
     if run is not None and run.kind == "backfill":
         given["tap"] |= backfill_settings(source, run)
     tap_settings, target_settings = (

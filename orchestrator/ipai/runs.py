@@ -134,9 +134,7 @@ def _sync(ready: PreparedInstance, recorder: Recorder, stop: Stop) -> None:
     _judge(ready, parts, endings, stop)
 
 
-def _listen(
-    pipelines: Pipelines, recorder: Recorder, stop: Stop, ids: Sequence[str] | None
-) -> Mapping[int, Finished]:
+def _listen(pipelines: Pipelines, recorder: Recorder, stop: Stop, ids: Sequence[str] | None) -> Mapping[int, Finished]:
     """Follow the pipelines to their ends; `ids` are the parts of the STATE that are for us to store."""
     endings: dict[int, Finished] = {}
     with closing(pipelines.events()) as events:
@@ -205,7 +203,8 @@ def _parts(ready: PreparedInstance, recorder: Recorder, stop: Stop) -> list[_Par
     catalogs = partition(catalog, instance.parallelism, costs, instance.together)
     everything = len(catalogs) == 1 and not run.streams
     return [
-        _Part(each, tuple(selected_streams(each)), None if everything else selected_bookmarks(each)) for each in catalogs
+        _Part(each, tuple(selected_streams(each)), None if everything else selected_bookmarks(each))
+        for each in catalogs
     ]
 
 

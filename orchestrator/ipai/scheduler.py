@@ -1,9 +1,9 @@
 """The tick: whatever time makes due. Any number of schedulers may tick at once; each thing is done by one of them.
 
-    stalled runs         ended, and retried by their tier
-    due runs             given a job (retries, runs that were put off)
-    due schedules        a run each, exactly one, and the next time
-    late instances       told, once
+stalled runs         ended, and retried by their tier
+due runs             given a job (retries, runs that were put off)
+due schedules        a run each, exactly one, and the next time
+late instances       told, once
 """
 
 from __future__ import annotations

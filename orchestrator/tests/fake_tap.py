@@ -50,7 +50,7 @@ def write(message):
 
 def fail(how):
     if how == "exit":
-        print("CRITICAL stream orders: the source went away", file=sys.stderr)
+        print("CRITICAL stream orders: the source went away", config.get("say", ""), file=sys.stderr)
         sys.exit(7)
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)

@@ -126,7 +126,9 @@ def _pausing(name: str, *, paused: bool, text: str) -> click.Command:
     @click.option("--all", "everything", is_flag=True, help="Every schedule there is.")
     @json_option
     @click.pass_obj
-    def command(platform: Platform, instance: str | None, schedule: str | None, everything: bool, as_json: bool) -> None:
+    def command(
+        platform: Platform, instance: str | None, schedule: str | None, everything: bool, as_json: bool
+    ) -> None:
         if everything == bool(instance):
             raise click.UsageError("Name an instance, or say --all.")
         changed = platform.fleet.pause(instance, schedule, paused=paused)

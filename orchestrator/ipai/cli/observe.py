@@ -49,7 +49,9 @@ def metrics(platform: Platform, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--role", type=click.Choice(["worker", "scheduler"]), help="Also: has one on this host been heard of lately?")
+@click.option(
+    "--role", type=click.Choice(["worker", "scheduler"]), help="Also: has one on this host been heard of lately?"
+)
 @json_option
 @click.pass_context
 def health(context: click.Context, role: str | None, as_json: bool) -> None:
@@ -64,7 +66,8 @@ def health(context: click.Context, role: str | None, as_json: bool) -> None:
         print_json({"healthy": found.code == 0, "checks": found.checks})
     else:
         print_table(
-            ["check", "", "detail"], [(each.name, "ok" if each.healthy else "FAILED", each.detail) for each in found.checks]
+            ["check", "", "detail"],
+            [(each.name, "ok" if each.healthy else "FAILED", each.detail) for each in found.checks],
         )
     context.exit(found.code)
 

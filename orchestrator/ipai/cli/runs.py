@@ -66,9 +66,7 @@ def backfill(
     _run(platform, name, detach, wait, verbose, as_json, streams=streams or None, backfill=span)
 
 
-def _run(
-    platform: Platform, name: str, detach: bool, wait: bool, verbose: bool, as_json: bool, **asked: Any
-) -> None:
+def _run(platform: Platform, name: str, detach: bool, wait: bool, verbose: bool, as_json: bool, **asked: Any) -> None:
     if detach:
         _enqueue(platform, name, wait, as_json, **asked)
         return
@@ -177,11 +175,14 @@ def _run_row(run: Run) -> tuple[Any, ...]:
 
 def _print_streams(streams: Sequence[StreamMetrics]) -> None:
     if streams:
-        columns = {
-            "stream": [each.stream for each in streams], ">rows": [each.rows for each in streams],
-            ">bytes": [each.bytes for each in streams], ">seconds": [each.seconds for each in streams],
-            ">http calls": [each.http_requests for each in streams], ">retries": [each.retries for each in streams],
-        }  # fmt: skip
+        columns: dict[str, list[Any]] = {
+            "stream": [each.stream for each in streams],
+            ">rows": [each.rows for each in streams],
+            ">bytes": [each.bytes for each in streams],
+            ">seconds": [each.seconds for each in streams],
+            ">http calls": [each.http_requests for each in streams],
+            ">retries": [each.retries for each in streams],
+        }
         # Only taps of HTTP sources have something to say in the last two.
         said = {name: column for name, column in columns.items() if any(value is not None for value in column)}
         print_table(list(said), list(zip(*said.values(), strict=True)))

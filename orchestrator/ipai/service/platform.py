@@ -132,7 +132,9 @@ class Platform:
     def connectors(self) -> list[Connector]:
         """Every connector that an instance can name."""
         with self.control_plane() as control_plane:
-            return sorted({**builtin_connectors(), **control_plane.specs.connectors()}.values(), key=lambda each: each.name)
+            return sorted(
+                {**builtin_connectors(), **control_plane.specs.connectors()}.values(), key=lambda each: each.name
+            )
 
     def install(self, names: Sequence[str]) -> dict[str, Path]:
         """Install plugins of connectors that come with the platform, and `dbt`; their executables.
@@ -223,7 +225,9 @@ class Platform:
                 if run.finished_at is not None:
                     return run
                 if time.monotonic() > deadline:
-                    raise BusyError(f"Run {run.id} of {run.instance} is {run.status} still.", hint="ipai worker executes it.")
+                    raise BusyError(
+                        f"Run {run.id} of {run.instance} is {run.status} still.", hint="ipai worker executes it."
+                    )
                 time.sleep(_POLL_SECONDS)
 
     # Looking
