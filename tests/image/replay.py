@@ -1,8 +1,8 @@
 """A Dockerfile replayed without an engine: its RUN lines, word for word, in a copy-on-write view of this machine.
 
-Every stage starts from this machine's own root (Debian, as in the image) under an overlay that takes all writes, with a Python of
-the named version laid over /usr/local, where the official images have it. What an engine does beyond that (layers, cgroups,
-capabilities, seccomp, networks, the real base image) is not replayed.
+Every stage starts from this machine's own root (Debian, as in the image) under an overlay that takes all writes, with a
+Python of the named version laid over /usr/local, where the official images have it. What an engine does beyond that
+(layers, cgroups, capabilities, seccomp, networks, the real base image) is not replayed.
 
 Runs as root in a mount namespace of its own; nothing outside the work folder changes.
 """
@@ -16,6 +16,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,12 +49,13 @@ class Stage:
     def command(self, words: Sequence[str]) -> list[str]:
         """A command line that runs words in the stage as its user."""
         uid, gid = self.user.split(":")
-        inside = f"cd {self.directory} && exec setpriv --reuid {uid} --regid {gid} --clear-groups --no-new-privs {shlex.join(words)}"
+        become = f"setpriv --reuid {uid} --regid {gid} --clear-groups --no-new-privs"
+        inside = f"cd {self.directory} && exec {become} {shlex.join(words)}"
         return ["chroot", str(self.root), "/bin/sh", "-c", inside]
 
 
 def overlay(work: Path, name: str, python: Path) -> Path:
-    """This machine's root, writes going elsewhere, with a Python at /usr/local."""
+    """The root of this machine, writes going elsewhere, with a Python at /usr/local."""
     base = work / name
     for folder in ("root", "upper", "inner", "local-upper", "local-inner"):
         (base / folder).mkdir(parents=True)
@@ -70,10 +72,13 @@ def overlay(work: Path, name: str, python: Path) -> Path:
     for folder in ("proc", "dev"):
         mount("--rbind", f"/{folder}", root / folder)
     mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", root / "tmp")
+    subprocess.run(
+        ["chroot", root, "ldconfig"], check=True
+    )  # a Python with a shared library finds it where it lies now
     return root
 
 
-def build(dockerfile: Path, context: Path, work: Path, python: Path) -> Stage:
+def build(dockerfile: Path, context: Path, work: Path, python: Path) -> Stage:  # noqa: C901 - a case for each word
     """Replay a Dockerfile; return its last stage.
 
     Args:
@@ -95,7 +100,7 @@ def build(dockerfile: Path, context: Path, work: Path, python: Path) -> Stage:
         elif word == "ENV":
             for pair in words:
                 key, _, value = pair.partition("=")
-                stage.env[key] = re.sub(r"\$(\w+)", lambda match: stage.env.get(match[1], ""), value)
+                stage.env[key] = Template(value).safe_substitute(stage.env)
         elif word == "WORKDIR":
             stage.directory = words[0]
             stage.root.joinpath(words[0].lstrip("/")).mkdir(parents=True, exist_ok=True)

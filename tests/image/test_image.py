@@ -1,4 +1,4 @@
-"""The image as far as a machine without an engine can try it: built by replay, then run as its user on a read-only root."""
+"""The image as far as it can be tried without an engine: built by replay, then run as its user on a read-only root."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,14 +61,14 @@ def context(namespace: None, tmp_path_factory: pytest.TempPathFactory) -> Path: 
 
 
 @pytest.fixture(scope="module")
-def stage(context: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def stage(context: Path) -> Any:
     sys.path.insert(0, str(HERE))
     import replay
 
     prefix = python_prefix()
     if prefix is None:
         pytest.skip("no Python 3.12 on this machine")
-    work = Path(os.environ.get("IPAI_TEST_IMAGE_WORK") or tempfile_on_disk())
+    work = Path(tempfile.mkdtemp(prefix="ipai-image-", dir="/var/tmp"))  # not in memory, as /tmp may be
     built = replay.build(DOCKER / "Dockerfile", context, work, prefix)
     # As compose.yaml has it: nothing can be written but what is in memory.
     for folder in ("tmp", "var/lib/ipai", "run"):
@@ -79,12 +80,6 @@ def stage(context: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     for mounted in ("usr/local", ""):
         subprocess.run(["mount", "-o", "remount,ro", built.root / mounted], check=True)
     return built
-
-
-def tempfile_on_disk() -> str:
-    import tempfile
-
-    return tempfile.mkdtemp(prefix="ipai-image-", dir="/var/tmp")
 
 
 @pytest.fixture
