@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ipai.runs import RunResult
 
-# They have environments of their own in tox.ini: `tox -e connections`, `tox -e image`, `tox -e thirdparty`, `tox -e supabase`.
+# They have environments of their own in tox.ini, of the same names.
 collect_ignore = ["connections", "image", "supabase", "thirdparty"]
 
 REPOSITORY = Path(__file__).parents[1]

@@ -68,6 +68,7 @@ class PlatformCollector(Collector):
         yield from _queue(figures["queues"], figures["running"])
         yield from _streams(figures["last_streams"])
         yield from _fleet(figures["fleet"])
+        yield from _deliveries(figures["deliveries"])
 
 
 def exposition(connect: Callable[[], ControlPlane], version: str) -> str:
@@ -183,3 +184,14 @@ def _fleet(rows: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
     for kind, moment in newest.items():
         seen.add_metric([kind], moment)
     yield from (members, seen)
+
+
+def _deliveries(rows: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily("ipai_waiting_deliveries", "Events that a channel has yet to get.", labels=["channel"])
+    since = GaugeMetricFamily(
+        "ipai_waiting_deliveries_since_timestamp_seconds", "Since when the oldest of them waits.", labels=["channel"]
+    )
+    for row in rows:
+        waiting.add_metric([row["channel"]], row["waiting"])
+        since.add_metric([row["channel"]], row["since"].timestamp())
+    yield from (waiting, since)

@@ -1,7 +1,7 @@
 """A small Singer tap: counts up to a number per stream, remembers where it stopped, and fails on request.
 
 Settings: streams {name: rows}, state_every, fail_after [stream, rows], how (exit, kill, garbage, hang, shout), secret,
-password, pause (seconds after each row).
+password, pause (seconds after each row), say (more last words).
 """
 
 import json
@@ -50,7 +50,7 @@ def write(message):
 
 def fail(how):
     if how == "exit":
-        print("CRITICAL stream orders: the source went away", config.get("say", ""), file=sys.stderr)
+        print(f"CRITICAL stream orders: the source went away{config.get('say', '')}", file=sys.stderr)
         sys.exit(7)
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)

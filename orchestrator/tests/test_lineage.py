@@ -10,7 +10,6 @@ import threading
 import time
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,6 +21,7 @@ from ipai.lineage_sender import configured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from ipai.service import Platform
 
@@ -123,7 +123,7 @@ def test_a_run_and_its_streams(platform: Platform, declare: Declare, receiver: t
     assert table["outputFacets"]["outputStatistics"]["rowCount"] == 5
     columns = [(each["name"], each["type"]) for each in table["facets"]["schema"]["fields"]]
     assert columns == [("id", "integer"), ("note", "string")]
-    tags = {tag["key"]: tag["value"] for tag in whole["run"]["facets"]["tags"]["tags"]}
+    tags = {tag["key"]: tag["value"] for tag in whole["run"]["facets"]["tags"]["tags"] if tag["source"] == "IPAI"}
     assert tags == {
         "ipai.run": str(platform.status(name, limit=1)[0].run.id), "ipai.kind": "sync", "ipai.trigger": "manual",
         "ipai.attempt": "1", "ipai.sla_tier": "standard",

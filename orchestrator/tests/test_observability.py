@@ -11,7 +11,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -25,6 +24,7 @@ from ipai.errors import RunFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from ipai.service import Platform
 
@@ -221,6 +221,22 @@ def test_a_real_scrape_of_queue_lateness_and_fleet(platform: Platform, declare: 
     assert ended["ipai_instance_late", name, "critical"] == 0
     assert ended["ipai_last_run_stream_rows", name, "orders"] == 0
     assert ended["ipai_fleet_members", "worker", "alive"] == 1
+
+
+def test_deliveries_that_wait_are_counted(platform: Platform) -> None:
+    with psycopg.connect(platform.url, autocommit=True) as connection:
+        connection.execute(
+            "create table if not exists connectors.deliveries (event_id bigint, channel text, instance text, "
+            "status text default 'waiting', since timestamptz default clock_timestamp())"
+        )
+        connection.execute(
+            "insert into connectors.deliveries (event_id, channel, instance, status, since) "
+            "values (1, 'ops', '', 'waiting', '2026-01-01Z'), (2, 'ops', '', 'waiting', '2026-01-02Z'), "
+            "(3, 'ops', '', 'delivered', '2025-01-01Z')"
+        )
+    found = samples(platform.watch.metrics())
+    assert found["ipai_waiting_deliveries", "ops"] == 2
+    assert found["ipai_waiting_deliveries_since_timestamp_seconds", "ops"] == 1767225600
 
 
 def test_metrics_without_a_database_say_so() -> None:

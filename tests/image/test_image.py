@@ -153,8 +153,9 @@ def test_from_an_empty_database_to_rows(
     assert done(start("ipai", "health")).count("ok") == 2
     source = create_database()
     demo = ROOT / "orchestrator" / "ipai" / "demo" / "source"
-    for name in ("schema.sql", "seed.sql"):
-        with psycopg.connect(source.url, autocommit=True) as connection:
+    with psycopg.connect(source.url) as connection:
+        connection.execute("set ipai.today = '2026-01-31'")
+        for name in ("schema.sql", "seed.sql"):
             connection.execute(demo.joinpath(name).read_bytes())
     specs = stage.root / "var/lib/ipai/specs"
     specs.mkdir()

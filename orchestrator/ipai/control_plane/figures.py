@@ -26,4 +26,7 @@ class FigureStore(Room):
         with self._database.transaction():
             self._do("one_moment")
             figures = {name: self._rows(name) for name in _READ}
-            return {**figures, "fleet": self._rows("fleet", fresh_seconds=fresh_seconds)}
+            figures["fleet"] = self._rows("fleet", fresh_seconds=fresh_seconds)
+            (notifications,) = self._rows("has_deliveries")
+            figures["deliveries"] = self._rows("deliveries") if notifications["there"] else []
+            return figures

@@ -55,3 +55,10 @@ from connectors.fleet_members group by 1, 2 order by 1, 2
 
 -- name: one_moment
 set transaction isolation level repeatable read, read only
+
+-- name: has_deliveries
+select to_regclass('connectors.deliveries') is not null as there
+
+-- name: deliveries
+select channel, count(*) as waiting, min(since) as since
+from connectors.deliveries where status = 'waiting' group by channel order by channel
