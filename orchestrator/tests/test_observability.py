@@ -189,7 +189,7 @@ def test_a_real_scrape_of_queue_lateness_and_fleet(platform: Platform, declare: 
         )
     port = free_port()
     platform.enqueue(name)
-    start("scheduler", "--metrics-port", str(port))
+    scheduler = start("scheduler", "--metrics-port", str(port))
 
     def scrape() -> Samples:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
@@ -221,6 +221,9 @@ def test_a_real_scrape_of_queue_lateness_and_fleet(platform: Platform, declare: 
     assert ended["ipai_instance_late", name, "critical"] == 0
     assert ended["ipai_last_run_stream_rows", name, "orders"] == 0
     assert ended["ipai_fleet_members", "worker", "alive"] == 1
+    scheduler.terminate()
+    assert scheduler.wait(20) == 0
+    assert ("ipai_fleet_members", "scheduler", "alive") not in samples(platform.watch.metrics())
 
 
 def test_deliveries_that_wait_are_counted(platform: Platform) -> None:

@@ -68,7 +68,8 @@ def stage(context: Path) -> Any:
     prefix = python_prefix()
     if prefix is None:
         pytest.skip("no Python 3.12 on this machine")
-    work = Path(tempfile.mkdtemp(prefix="ipai-image-", dir="/var/tmp"))  # not in memory, as /tmp may be
+    # On a disk, which /tmp need not be. Not removed here, where /dev is mounted below it: tox empties its own folder.
+    work = Path(tempfile.mkdtemp(prefix="ipai-image-", dir=os.environ.get("IPAI_TEST_IMAGE_WORK", "/var/tmp")))
     built = replay.build(DOCKER / "Dockerfile", context, work, prefix)
     # As compose.yaml has it: nothing can be written but what is in memory.
     for folder in ("tmp", "var/lib/ipai", "run"):

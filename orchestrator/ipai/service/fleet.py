@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,9 @@ class Fleet:
     ) -> None:
         stop = asyncio.Event()
         stop_on_signals(asyncio.get_running_loop(), stop)
-        worker = Worker(self._platform.connect, self._platform.environments, self._platform.url, concurrency, queues, lease_seconds)
+        worker = Worker(
+            self._platform.connect, self._platform.environments, self._platform.url, concurrency, queues, lease_seconds
+        )
         work = [worker.work(stop)]
         if schedule:
             ended = threading.Event()
@@ -52,7 +55,10 @@ class Fleet:
         """Be a scheduler until a signal ends it."""
         self._set_up()
         stop = threading.Event()
-        with interrupts.asking(stop.set):
+        with (
+            suppress(KeyboardInterrupt),
+            interrupts.asking(stop.set),
+        ):  # it has ended as it was asked to, so all is well
             run_scheduler(self._platform.connect, stop)
 
     def schedules(self, name: str | None = None) -> list[Schedule]:
@@ -78,7 +84,9 @@ class Fleet:
             if max_running is not None:
                 control_plane.specs.set_quota(group, max_running)
             elif not control_plane.specs.remove_quota(group):
-                raise NotFoundError(f"No quota group {group!r} has a limit.", hint="ipai quota list shows those that have.")
+                raise NotFoundError(
+                    f"No quota group {group!r} has a limit.", hint="ipai quota list shows those that have."
+                )
 
     def _set_up(self) -> None:
         """See that the queue is there: the Supabase CLI knows only our own migrations."""
@@ -86,4 +94,6 @@ class Fleet:
             if self._platform.database_url is None or not control_plane.pending_migrations():
                 control_plane.migrate()
                 return
-        raise DatabaseError("The control plane in this database is older than this version of ipai.", hint="Run ipai init.")
+        raise DatabaseError(
+            "The control plane in this database is older than this version of ipai.", hint="Run ipai init."
+        )
