@@ -1,7 +1,7 @@
 """Syncing a span of the past again, beside the bookmarks.
 
-A connector that knows how says in `backfill` which of the tap's settings bound a sync. For any other tap the span begins at
-a bookmark made up for each incremental stream, and cannot be bounded at its end.
+A connector that knows how says in `backfill` which of the tap's settings bound a sync. For any other tap the span
+begins at a bookmark made up for each incremental stream, and cannot be bounded at its end.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def backfill_catalog(catalog: Catalog) -> tuple[Catalog, list[str]]:
 
 
 def backfill_state(source: Connector, catalog: Catalog, run: Run) -> dict[str, Any]:
-    """The STATE a backfill starts from: none where a setting says when, else a bookmark at the beginning of the span."""
+    """The STATE a backfill starts from: none where a setting says when, else a bookmark where the span begins."""
     assert run.backfill_from is not None  # noqa: S101
     if "from" in source.backfill:
         return {}

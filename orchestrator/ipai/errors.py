@@ -16,7 +16,8 @@ whether a run that failed so is tried again:
     ├── PluginError (7)        a plugin cannot be installed or started
     │   └── PluginMissingError   … and trying again does not help
     ├── BusyError (8)          another run of this instance is under way
-    └── TransformError (9)     dbt failed
+    ├── TransformError (9)     dbt failed
+    └── SecretError (10)       a secret cannot be kept or opened
 """
 
 from __future__ import annotations
@@ -89,3 +90,11 @@ class TransformError(IpaiError):
 
     exit_code = 9
     code = "transform_failed"
+
+
+class SecretError(IpaiError):
+    """A secret cannot be kept or opened."""
+
+    exit_code = 10
+    code = "secret"
+    kind = "config"

@@ -1,7 +1,7 @@
 """Why a plugin failed, in words: which side, how, at which stream, what it said last, and whether to try again.
 
-Of exit codes only those that plugins agree on say something: 2 is a wrong setting (click's own, too), and our plugins end
-with 5 on a record or message that cannot be loaded. For everything else the words count.
+Of exit codes only those that plugins agree on say something: 2 is a wrong setting (click's own, too), and our plugins
+end with 5 on a record or message that cannot be loaded. For everything else the words count.
 """
 
 from __future__ import annotations

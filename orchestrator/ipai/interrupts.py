@@ -61,7 +61,10 @@ def deferred() -> Iterator[None]:
 
 @contextmanager
 def asking(ask: Callable[[], None]) -> Iterator[None]:
-    """Let the first signal ask what is under way to end, by calling `ask`, and be raised once it has; a second one does not wait."""
+    """Let the first signal ask what is under way to end, by calling `ask`, and be raised once it has.
+
+    A second one does not wait.
+    """
     global _ask, _asked  # noqa: PLW0603
     if threading.current_thread() is not threading.main_thread():
         yield

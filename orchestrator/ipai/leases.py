@@ -1,7 +1,8 @@
 """Keeping the leases of the runs under way in this process.
 
 One thread and one connection renew them all. A run whose lease cannot be renewed, because it was taken away or because
-the database has not answered for as long as the lease lasts, is stopped: from then on somebody else may run the instance.
+the database has not answered for as long as the lease lasts, is stopped: from then on somebody else may run the
+instance.
 """
 
 from __future__ import annotations

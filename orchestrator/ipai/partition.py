@@ -1,8 +1,8 @@
 """Dividing a catalog among the pipelines of one run, so that they take about as long as each other.
 
-Streams that belong together stay in one pipeline: a child beside the parent whose records it walks over, and whatever the
-instance says is to be kept `together`. What a stream costs is known from past runs; one that never ran counts as the
-average of the others.
+Streams that belong together stay in one pipeline: a child beside the parent whose records it walks over, and whatever
+the instance says is to be kept `together`. What a stream costs is known from past runs; one that never ran counts as
+the average of the others.
 """
 
 from __future__ import annotations

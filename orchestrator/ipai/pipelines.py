@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ipai.pipeline import Pipeline, Quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from ipai.pipeline import Event
 
@@ -29,7 +29,7 @@ class Pipelines:
         self._left = 0
         self._failed: BaseException | None = None
 
-    def events(self) -> Iterator[tuple[int, Event]]:
+    def events(self) -> Generator[tuple[int, Event], None, None]:
         """Start all and yield what happens in which; each one's last event is its `Finished`.
 
         Raises:

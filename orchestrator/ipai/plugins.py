@@ -110,7 +110,8 @@ def _install(plugin: PluginSpec, environment: Path, *, reinstall: bool) -> None:
     if reinstall:
         command += ["--reinstall", "--refresh"]
     variables = {
-        **os.environ,
+        # What builds a plugin is code of others: none of the platform's keys and passwords for it.
+        **{name: value for name, value in os.environ.items() if not name.startswith("IPAI_")},
         "UV_TOOL_DIR": str(environment),
         "UV_TOOL_BIN_DIR": str(environment / "bin"),
         "NO_COLOR": "1",

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from ipai.backfills import backfill_settings
+from ipai.control_plane import STATE_TABLE
 from ipai.errors import PluginError, SpecError
 from ipai.failures import failure
 from ipai.pipeline import Command, Exit, Side
-from ipai.processes import guarded
+from ipai.processes import end_guard, guard_folder, guarded
 from ipai.references import Resolver, mentions, platform_values
+from ipai.secrets import SecretKeys, SecretReader
 from ipai.singer_catalog import Catalog, parse_catalog
 from ipai.stopping import StoppedError
 
@@ -36,9 +38,8 @@ if TYPE_CHECKING:
 _TAIL_LINES = 20
 _LOOK_SECONDS = 0.2  # how often a call looks whether it is to stop
 _FOLDER_PREFIX = "ipai-run-"
-_SETTLED_SECONDS = 60.0
+_SETTLED_SECONDS = 5.0
 _OURS = ("IPAI_", "OPENLINEAGE_")  # variables that no plugin gets
-_STATE_TABLE = "connectors.connector_state"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class PreparedInstance:
         """The target's command; given the part of the STATE that it is to keep, with the settings for that."""
         settings, name = self._target_settings, "target.json"
         if part is not None and self.keeps_state:
-            resolver = self.resolver.knowing(state_table=_STATE_TABLE, state_id=part, fencing_token=token)
+            resolver = self.resolver.knowing(state_table=STATE_TABLE, state_id=part, fencing_token=token)
             extra = resolver.resolve(
                 self._state_settings, where=f"{self.instance.name}.destination.state_in_destination"
             )
@@ -157,12 +158,19 @@ def prepare(
     instance: Instance,
     *,
     run: Run | None = None,
+    keys: SecretKeys | None = None,
+    why: str = "check",
     reinstall: bool = False,
 ) -> Iterator[PreparedInstance]:
     """Make an instance ready to run; its files are gone afterwards.
 
+    Args:
+        keys: open its secrets; those in the environment if left out.
+        why: what the record of secrets says they are read for.
+
     Raises:
         SpecError: a reference in its settings leads nowhere.
+        SecretError: a secret cannot be opened.
         PluginError: a plugin cannot be installed.
     """
     connectors = control_plane.specs.connectors()
@@ -170,7 +178,8 @@ def prepare(
     resolver = Resolver(
         platform_values(
             control_plane.url, instance=instance.name, source=source.name, run_id="" if run is None else str(run.id)
-        )
+        ),
+        SecretReader(control_plane.secrets, keys or SecretKeys(), instance.name, run, why),
     )
     given = {
         "tap": {**source.config, **instance.source.config},
@@ -199,7 +208,7 @@ def prepare(
 
 @contextmanager
 def _private_folder() -> Iterator[Path]:
-    """A folder only we can enter, gone afterwards; those of processes that were killed are removed first."""
+    """A folder only we can enter, gone afterwards, also if we are killed; what a lost machine left is removed first."""
     for left_behind in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
         # Whoever lives holds the lock in its folder, after a first moment; another user's cannot be opened.
         with suppress(OSError, Timeout):
@@ -207,4 +216,8 @@ def _private_folder() -> Iterator[Path]:
                 with FileLock(left_behind / "lock", blocking=False):
                     shutil.rmtree(left_behind, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX) as folder, FileLock(Path(folder) / "lock"):
-        yield Path(folder)
+        guard = guard_folder(Path(folder))
+        try:
+            yield Path(folder)
+        finally:
+            end_guard(guard)

@@ -1,4 +1,4 @@
-"""Child processes that lead a group of their own and do not outlive us."""
+"""Child processes that lead a group of their own and do not outlive us, nor do our secrets on disk."""
 
 from __future__ import annotations
 
@@ -10,14 +10,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 
 def start_guard(processes: Sequence[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
     """Should we be killed ourselves, the guard's input ends and it kills the processes, in this order."""
-    groups = [f"-{process.pid}" for process in processes]
+    return _guard('kill -s KILL -- "$@" 2>/dev/null', *(f"-{process.pid}" for process in processes))
+
+
+def guard_folder(folder: Path) -> subprocess.Popen[bytes]:
+    """Should we be killed ourselves, the guard deletes the folder."""
+    return _guard('rm -rf -- "$@"', str(folder))
+
+
+def _guard(command: str, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        ["/bin/sh", "-c", 'read _; kill -s KILL -- "$@" 2>/dev/null', "guard", *groups],
+        ["/bin/sh", "-c", f"read _; {command}", "guard", *arguments],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        env={"PATH": os.defpath},  # ours may hold secrets
     )  # fmt: skip
 
 

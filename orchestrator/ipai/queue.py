@@ -77,17 +77,16 @@ async def work(
 
     loop = asyncio.get_running_loop()
     ending = asyncio.create_task(stop.wait())
+    options: dict[str, Any] = {
+        "queues": queues, "concurrency": concurrency, "delete_jobs": "always", "install_signal_handlers": False,
+        "fetch_job_polling_interval": _POLL_SECONDS,
+    }  # fmt: skip
     with ThreadPoolExecutor(concurrency, thread_name_prefix="run") as threads:
         while not stop.is_set():
             app = _app(url, lambda run_id: loop.run_in_executor(threads, run, run_id))
             try:
                 async with app.open_async():
-                    working = asyncio.create_task(
-                        app.run_worker_async(
-                            queues=queues, concurrency=concurrency, install_signal_handlers=False, delete_jobs="always",
-                            fetch_job_polling_interval=_POLL_SECONDS,
-                        )
-                    )  # fmt: skip
+                    working = asyncio.create_task(app.run_worker_async(**options))
                     await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
                     working.cancel()  # takes no new jobs and waits for those under way
                     with suppress(asyncio.CancelledError):
@@ -108,8 +107,12 @@ def _app(url: str, run: Callable[[int], asyncio.Future[None]]) -> App:
 
     app = procrastinate.App(
         connector=procrastinate.PsycopgConnector(
-            conninfo=url, configure=configure, kwargs={"application_name": "ipai queue"}, min_size=1, max_size=4,
-        )  # fmt: skip
+            conninfo=url,
+            configure=configure,
+            kwargs={"application_name": "ipai queue"},
+            min_size=1,
+            max_size=4,
+        )
     )
 
     @app.task(name=TASK)

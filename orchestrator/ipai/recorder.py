@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +11,7 @@ from ipai import bookmarks
 from ipai.control_plane import LogLine
 from ipai.errors import IpaiError
 from ipai.plugin_logs import Meter, is_metric, parse_backoff, parse_line, parse_metric
+from ipai.redaction import EVERYTHING
 from ipai.references import Resolver
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class Recorder:
 
     def said(self, side: str, text: str) -> None:
         if metric := parse_metric(text):
-            self.meter.add(side, metric)
+            # It may name anything as its stream.
+            self.meter.add(side, replace(metric, stream=self.resolver.redact(metric.stream)))
         elif not is_metric(text):
             self.observer.said(side, self.log(side, text))
 
@@ -96,9 +98,9 @@ class Recorder:
     def describe(self, error: BaseException) -> dict[str, Any]:
         """What the run's record keeps of an error."""
         if details := getattr(error, "details", None):
-            return dict(details)
+            return dict(EVERYTHING.redacted(details))
         text = str(error) or type(error).__name__
-        described = {"side": "ipai", "message": self.resolver.redact(text)}
+        described = {"side": "ipai", "message": EVERYTHING.redact(text)}
         if isinstance(error, IpaiError) and error.hint:
-            described["hint"] = self.resolver.redact(error.hint)
+            described["hint"] = EVERYTHING.redact(error.hint)
         return described

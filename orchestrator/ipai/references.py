@@ -1,5 +1,6 @@
-"""References in settings: `${env:NAME}` and `${ipai:NAME}`, resolved for one run.
+"""References in settings: `${secret:NAME}`, `${env:NAME}` and `${ipai:NAME}`, resolved for one run.
 
+    ${secret:NAME}         a secret kept by the platform, see docs/secrets.md; read when it is asked for, and on record
     ${env:NAME}            an environment variable of the process that runs; always text, always treated as a secret
     ${ipai:database_url}   the platform's database, whole or in parts: database_host, database_port, database_name,
                            database_user, database_password
@@ -12,22 +13,21 @@ A setting that is nothing but one reference gets its value with its type (a port
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
 
 from psycopg.conninfo import conninfo_to_dict
 
 from ipai.errors import SpecError
+from ipai.redaction import EVERYTHING, Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-_REFERENCE = re.compile(r"\$\{(env|ipai):([A-Za-z_][A-Za-z0-9_]*)\}")
-_SHORTEST_SECRET = 4  # shorter values would blank out half of every log line
+_REFERENCE = re.compile(r"\$\{(env|ipai|secret):([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def is_reference(value: Any) -> bool:
@@ -63,17 +63,18 @@ class Resolver:
 
     Args:
         platform: values of `${ipai:NAME}`.
+        secret: gives the value of a `${secret:NAME}` for a place in the settings.
         used_variables: filled with the names of the environment variables that were asked for.
     """
 
     platform: Mapping[str, str | int]
+    secret: Callable[[str, str], str] | None = None
     used_variables: set[str] = field(default_factory=set)
-    _secrets: set[str] = field(default_factory=set)
+    redactor: Redactor = field(default_factory=lambda: Redactor(EVERYTHING), repr=False)
 
     def __post_init__(self) -> None:
         for name in ("database_url", "database_password"):
-            if value := str(self.platform.get(name, "")):
-                self._keep_secret(value)
+            self.redactor.learn(str(self.platform.get(name, "")))
 
     def resolve(self, value: Any, *, where: str, secret_keys: frozenset[str] = frozenset()) -> Any:
         """Replace references everywhere in a setting.
@@ -85,53 +86,52 @@ class Resolver:
 
         Raises:
             SpecError: a reference leads nowhere.
+            SecretError: a secret cannot be opened.
+            BusyError: the run that its secrets are for is not ours any more.
         """
         if isinstance(value, dict):
             resolved = {key: self.resolve(item, where=f"{where}.{key}") for key, item in value.items()}
             for key in secret_keys & resolved.keys():
-                self._keep_secret(str(resolved[key]))
+                self.redactor.learn(resolved[key] if isinstance(resolved[key], (dict, list)) else str(resolved[key]))
             return resolved
         if isinstance(value, list):
             return [self.resolve(item, where=f"{where}[{index}]") for index, item in enumerate(value)]
         if isinstance(value, str):
             if whole := _REFERENCE.fullmatch(value):
-                return self._look_up(whole[1], whole[2], where)
-            return _REFERENCE.sub(lambda match: str(self._look_up(match[1], match[2], where)), value)
+                return self._look_up(where, whole)
+            return _REFERENCE.sub(partial(self._as_text, where), value)
         return value
 
     def knowing(self, **names: str | int) -> Resolver:
         """The same, with more `${ipai:NAME}`; what one learns the other redacts."""
-        return Resolver({**self.platform, **names}, self.used_variables, self._secrets)
+        return Resolver({**self.platform, **names}, self.secret, self.used_variables, self.redactor)
 
     def redact(self, text: str) -> str:
         """Take every secret seen so far out of a text."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
+        return self.redactor.redact(text)
 
-    def _look_up(self, kind: str, name: str, where: str) -> str | int:
-        if kind == "env":
-            if name not in os.environ:
-                raise SpecError(
-                    f"{where} needs the environment variable {name}, which is not set.",
-                    hint=f"Set it: export {name}=…",
-                )
-            self.used_variables.add(name)
-            self._keep_secret(os.environ[name])
-            return os.environ[name]
-        if name not in self.platform:
-            raise SpecError(f"{where}: no ${{ipai:{name}}}; there are {', '.join(sorted(self.platform))}.")
-        return self.platform[name]
+    def _as_text(self, where: str, reference: re.Match[str]) -> str:
+        return str(self._look_up(where, reference))
 
-    def _keep_secret(self, value: str) -> None:
-        # As it is, line by line as logs have it (a PEM key), and as it looks in JSON, in Python's and in a URL.
-        for form in (
-            value,
-            *value.splitlines(),
-            json.dumps(value)[1:-1],
-            repr(value)[1:-1],
-            quote(value, safe=""),
-            quote_plus(value),
-        ):
-            if len(form) >= _SHORTEST_SECRET:
-                self._secrets.add(form)
+    def _look_up(self, where: str, reference: re.Match[str]) -> str | int:
+        kind, name = reference.groups()
+        if kind == "ipai":
+            if name not in self.platform:
+                raise SpecError(f"{where}: no ${{ipai:{name}}}; there are {', '.join(sorted(self.platform))}.")
+            return self.platform[name]
+        value = self._secret(where, name) if kind == "secret" else self._variable(where, name)
+        self.redactor.learn(value)
+        return value
+
+    def _secret(self, where: str, name: str) -> str:
+        if self.secret is None:
+            raise SpecError(f"{where} needs the secret {name}, and there is no control plane to ask for it.")
+        return self.secret(name, where)
+
+    def _variable(self, where: str, name: str) -> str:
+        if name not in os.environ:
+            raise SpecError(
+                f"{where} needs the environment variable {name}, which is not set.", hint=f"Set it: export {name}=…"
+            )
+        self.used_variables.add(name)
+        return os.environ[name]

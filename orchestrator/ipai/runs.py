@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ipai.control_plane import ControlPlane, Run, StreamMetrics
     from ipai.plugins import PluginEnvironments
+    from ipai.secrets import SecretKeys
     from ipai.singer_catalog import Catalog
 
 
@@ -43,11 +44,13 @@ def execute(
     *,
     stop: Stop,
     observer: Observer | None = None,
+    keys: SecretKeys | None = None,
 ) -> RunResult:
     """Execute a run that the caller has claimed and keeps the lease of.
 
     Args:
         stop: asks it to end early.
+        keys: open its secrets; those in the environment if left out.
 
     Raises:
         RunFailedError: a plugin failed; the run is recorded with its cause.
@@ -59,7 +62,7 @@ def execute(
         with control_plane.runs.locked(run.instance, end_zombies=True):
             instance = control_plane.specs.instance(run.instance)
             recorder.observer.phase("installing plugins")
-            with prepare(control_plane, environments, instance, run=run) as ready:
+            with prepare(control_plane, environments, instance, run=run, keys=keys, why=run.kind) as ready:
                 recorder.resolver = ready.resolver
                 _sync(ready, recorder, stop)
             streams = recorder.flush()

@@ -1,8 +1,8 @@
 """When a schedule is due: cron expressions in a time zone, over changes of the clock, blackouts and downtime.
 
-A cron expression follows the wall clock of its time zone the way Debian's cron does: an hour that is skipped in spring does
-not lose its runs (they are due right after the gap), and one that comes twice in autumn does not repeat those at a fixed
-time. Pure functions; who calls them with what is the scheduler's business.
+A cron expression follows the wall clock of its time zone the way Debian's cron does: an hour that is skipped in spring
+does not lose its runs (they are due right after the gap), and one that comes twice in autumn does not repeat those at a
+fixed time. Pure functions; who calls them with what is the scheduler's business.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # A tick comes every second: what is found due this much later was due while no scheduler ran.
 DOWNTIME = timedelta(minutes=5)
+_NO_ZONE = (ZoneInfoNotFoundError, ValueError, OSError)
+_MOST_WINDOWS = 50  # then the blackout is for ever, and is looked at again some time
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -61,14 +63,20 @@ def schedule_problems(schedule: Timed) -> Iterator[tuple[str, str]]:
         yield "cron", f"{schedule.cron!r} is no cron expression: {error}"
     try:
         ZoneInfo(schedule.time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    except _NO_ZONE:
         yield "time_zone", f"there is no time zone {schedule.time_zone!r}; write an IANA name such as Asia/Manila"
 
 
 def next_due(schedule: Timed, after: datetime) -> datetime | None:
-    """The first time after a moment that the cron expression names; None if there is none in the next fifty years."""
-    local = after.astimezone(ZoneInfo(schedule.time_zone))
-    return next(CronSim(schedule.cron, local), None)
+    """The first time after a moment that the cron expression names; None if it names none, or says nothing at all.
+
+    What is declared is checked, see `schedule_problems`; but anybody can write rows, and they must not stop the others.
+    """
+    try:
+        local = after.astimezone(ZoneInfo(schedule.time_zone))
+        return next(CronSim(schedule.cron, local), None)
+    except (CronSimError, *_NO_ZONE):
+        return None
 
 
 def decide(schedule: Timed, due_at: datetime | None, now: datetime) -> Decision:
@@ -83,7 +91,9 @@ def decide(schedule: Timed, due_at: datetime | None, now: datetime) -> Decision:
         return Decision(None, None, upcoming)
     if (end := blackout_end(schedule, now)) is not None:
         # Like downtime: at its end one run makes up for all that was due, or none does.
-        return Decision(None, due_at, end if schedule.catch_up == "one" else next_due(schedule, end - timedelta(seconds=1)))
+        return Decision(
+            None, due_at, end if schedule.catch_up == "one" else next_due(schedule, end - timedelta(seconds=1))
+        )
     if schedule.catch_up == "none" and now - due_at > DOWNTIME:
         return Decision(None, due_at, upcoming)
     jitter = timedelta(seconds=random.uniform(0, schedule.jitter_seconds))  # noqa: S311 - it only spreads the load
@@ -93,8 +103,11 @@ def decide(schedule: Timed, due_at: datetime | None, now: datetime) -> Decision:
 def blackout_end(schedule: Timed, now: datetime) -> datetime | None:
     """When the blackout that `now` is in ends; None outside of any."""
     end = now
-    for _ in range(len(schedule.blackouts) + 1):  # windows may adjoin
-        ends = [found for window in schedule.blackouts if (found := _window_end(window, schedule.time_zone, end))]
+    for _ in range(_MOST_WINDOWS):  # they may adjoin
+        try:
+            ends = [found for window in schedule.blackouts if (found := _window_end(window, schedule.time_zone, end))]
+        except (KeyError, *_NO_ZONE):
+            return None  # as in next_due
         if not ends:
             break
         end = max(ends)

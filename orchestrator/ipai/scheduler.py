@@ -4,12 +4,12 @@ stalled runs         ended, and retried by their tier
 due runs             given a job (retries, runs that were put off)
 due schedules        a run each, exactly one, and the next time
 late instances       told, once
+secrets that expire  told, once
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,6 +21,7 @@ from ipai.lineage import Lineage
 from ipai.schedule import decide
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from ipai.control_plane import ControlPlane
@@ -89,6 +90,7 @@ def run_scheduler(connect: Callable[[], ControlPlane], stop: threading.Event) ->
                     if started - told_late_at >= _LATE_SECONDS:
                         told_late_at = started
                         control_plane.schedules.tell_late(datetime.now(timezone.utc))
+                        control_plane.secrets.tell_expiring()
                     stop.wait(max(0.0, _SECONDS - (time.monotonic() - started)))
                 heartbeat.end(control_plane)
         except DatabaseError as error:

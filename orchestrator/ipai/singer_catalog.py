@@ -150,7 +150,11 @@ def deselect(entry: Entry) -> None:
 def replication_of(entry: Entry) -> tuple[str | None, str | None]:
     """The replication method and key in force."""
     metadata = _root(entry)
-    method = entry.get("replication_method") or metadata.get("forced-replication-method") or metadata.get("replication-method")
+    method = (
+        entry.get("replication_method")
+        or metadata.get("forced-replication-method")
+        or metadata.get("replication-method")
+    )
     return method, entry.get("replication_key") or metadata.get("replication-key")
 
 

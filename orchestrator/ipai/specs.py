@@ -318,7 +318,9 @@ def instance_problems(instance: Instance, file: YamlFile, connectors: Mapping[st
     names = [each.name for each in instance.schedules]
     for index, each in enumerate(instance.schedules):
         for key, text in schedule_problems(each):
-            at = ["schedule", index, key] if isinstance(file.value["schedule"], list) else ["schedule", key]
+            at: list[str | int] = (
+                ["schedule", index, key] if isinstance(file.value["schedule"], list) else ["schedule", key]
+            )
             yield _problem(file, at, text)
         if names.index(each.name) != index:
             yield _problem(file, ["schedule", index, "name"], f"{each.name!r} is the name of another schedule already")
@@ -333,9 +335,8 @@ def instance_problems(instance: Instance, file: YamlFile, connectors: Mapping[st
             yield _problem(file, [role, "connector"], f"{end.connector!r} is a {connector.role}, not a {role}")
         for setting in sorted(connector.secrets & end.config.keys()):
             if not is_reference(end.config[setting]):
-                yield _problem(
-                    file, [role, "config", setting], "a secret must not stand here; write ${env:NAME} instead"
-                )
+                text = "a secret must not stand here; write ${secret:NAME} or ${env:NAME} instead"
+                yield _problem(file, [role, "config", setting], text)
 
 
 def _shared_tables(instances: Mapping[str, tuple[Instance, YamlFile]]) -> Iterator[str]:

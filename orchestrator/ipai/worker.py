@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ipai import queue
@@ -13,6 +13,7 @@ from ipai.errors import IpaiError
 from ipai.heartbeat import beating, member_name
 from ipai.leases import LEASE_SECONDS, LeaseKeeper
 from ipai.runs import execute
+from ipai.secrets import SecretKeys
 from ipai.stopping import Reason, Stop, StoppedError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Worker:
         connect: opens a connection to the control plane; each run has one of its own.
         concurrency: runs at once.
         queues: the only queues it serves; None means all.
+        keys: open the secrets of its runs.
     """
 
     connect: Callable[[], ControlPlane]
@@ -45,9 +47,10 @@ class Worker:
     concurrency: int = 1
     queues: Sequence[str] | None = None
     lease_seconds: float = LEASE_SECONDS
+    keys: SecretKeys = field(default_factory=SecretKeys)
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Serve the queue until `stop` is set; runs under way then stop at their last STATE and are resumed elsewhere."""
+        """Serve the queue until `stop` is set; runs under way then end at their last STATE and go on elsewhere."""
         with LeaseKeeper(self.connect, self.lease_seconds) as leases:
 
             async def interrupt() -> None:
@@ -75,7 +78,7 @@ class Worker:
                 stop = Stop()
                 with leases.hold(run, stop):
                     _logger.info("run %s of %s started", run.id, run.instance)
-                    execute(control_plane, self.environments, run, stop=stop)
+                    execute(control_plane, self.environments, run, stop=stop, keys=self.keys)
                 _logger.info("run %s of %s succeeded", run.id, run.instance)
         except StoppedError as stopped:
             _logger.info("run %s: %s", run_id, stopped)

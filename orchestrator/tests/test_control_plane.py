@@ -80,7 +80,10 @@ def test_an_older_run_can_no_longer_store_state(control_plane: ControlPlane, dec
     states.store(older, part, {"bookmarks": {"a": 1}})
     control_plane.runs.finish(older, "failed")
     newer = control_plane.runs.start(name, "cli b", LEASE, streams=["a"], full_refresh=True)
-    for refused in (lambda: states.store(older, part, {"bookmarks": {"a": 2}}), lambda: states.open_part(older, 1, {}, None)):
+    for refused in (
+        lambda: states.store(older, part, {"bookmarks": {"a": 2}}),
+        lambda: states.open_part(older, 1, {}, None),
+    ):
         with pytest.raises(BusyError):
             refused()
     assert states.take_over(newer) == {"bookmarks": {"a": 1}}

@@ -53,7 +53,7 @@ def write(folder: Path, text: str, name: str = "a.yaml") -> Path:
          "a.yaml:4: source.connector: 'postgres' is a destination, not a source"),
         (
             INSTANCE.replace("connector: odoo", "connector: odoo\n  config:\n    db_password: hunter2"),
-            "a.yaml:6: source.config.db_password: a secret must not stand here; write ${env:NAME} instead",
+            "a.yaml:6: source.config.db_password: a secret must not stand here; write ${secret:NAME} or ${env:NAME}",
         ),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`python tests/bench tap-odoo …`, `… target-postgres …`, `… metrics …`; each has its --help."""
+"""`python tests/bench tap-odoo …`, `… target-postgres …`, `… control-plane …`, `… metrics …`; each has its --help."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import runpy
 import sys
 from pathlib import Path
 
-BENCHMARKS = {"tap-odoo": "tap_odoo.py", "target-postgres": "target_postgres.py", "metrics": "scrape.py"}
+BENCHMARKS = {
+    "tap-odoo": "tap_odoo.py",
+    "target-postgres": "target_postgres.py",
+    "control-plane": "control_plane.py",
+    "metrics": "scrape.py",
+}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in BENCHMARKS:

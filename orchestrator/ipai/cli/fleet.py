@@ -13,6 +13,7 @@ import click
 from ipai.cli.observe import metrics_options
 from ipai.cli.output import json_option, print_json, print_table
 from ipai.leases import LEASE_SECONDS
+from ipai.redaction import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,10 @@ def worker(
 @_json_lines
 @click.pass_obj
 def scheduler(platform: Platform, metrics_host: str, metrics_port: int | None, as_json: bool) -> None:
-    """Enqueue what is due, and find stalled and late runs, until SIGTERM or Ctrl-C. Two are as good as one, and safer."""
+    """Enqueue what is due, and find stalled and late runs, until SIGTERM or Ctrl-C.
+
+    Any number may run at once: each thing is done by one of them.
+    """
     _log_to_stderr(as_json)
     with platform.watch.serving(metrics_host, metrics_port):
         platform.fleet.schedule()
@@ -190,6 +194,13 @@ def _done(as_json: bool, document: dict[str, Any], text: str) -> None:
         click.echo(text)
 
 
+class _Lines(logging.Formatter):
+    """Plain lines, without any secret this process has met."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return EVERYTHING.redact(super().format(record))
+
+
 class _JsonLines(logging.Formatter):
     """One JSON object a line, for whatever gathers logs."""
 
@@ -202,12 +213,12 @@ class _JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(EVERYTHING.redacted(line), ensure_ascii=False)
 
 
 def _log_to_stderr(as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_JsonLines() if as_json else _Lines("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("procrastinate").setLevel(logging.ERROR)
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import sys
+import traceback
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ from rich.text import Text
 
 from ipai import errors, interrupts
 from ipai.errors import IpaiError
+from ipai.redaction import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +29,9 @@ _TERMINATED = 143
 
 
 def _kinds() -> list[type[IpaiError]]:
-    kinds = (kind for kind in vars(errors).values() if kind is IpaiError or getattr(kind, "__base__", None) is IpaiError)
+    kinds = (
+        kind for kind in vars(errors).values() if kind is IpaiError or getattr(kind, "__base__", None) is IpaiError
+    )
     return sorted(kinds, key=lambda kind: kind.exit_code)
 
 
@@ -105,14 +109,14 @@ def status_text(status: str) -> Text:
 
 def _report(error: IpaiError) -> None:
     if "--json" in sys.argv:
-        document: dict[str, Any] = {"code": error.code, "message": str(error), "hint": error.hint}
+        document: dict[str, Any] = {"message": str(error), "hint": error.hint}
         document |= {"details": getattr(error, "details", None)}
-        print_json({"error": document})
+        print_json({"error": {"code": error.code, **EVERYTHING.redacted(plain(document))}})
     else:
         out = console(stderr=True)
-        out.print(Text("Error: ", style="bold red") + Text(str(error)))
+        out.print(Text("Error: ", style="bold red") + Text(EVERYTHING.redact(str(error))))
         if error.hint:
-            out.print(Text("Next:  ", style="bold") + Text(error.hint))
+            out.print(Text("Next:  ", style="bold") + Text(EVERYTHING.redact(error.hint)))
 
 
 class ErrorReporting(click.Group):
@@ -127,12 +131,12 @@ class ErrorReporting(click.Group):
             context.exit(error.exit_code)
         except (click.exceptions.ClickException, click.exceptions.Exit, click.exceptions.Abort):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told without its secrets
             if os.environ.get("IPAI_DEBUG"):
-                raise
+                click.echo(EVERYTHING.redact(traceback.format_exc()), err=True)
             _report(
                 IpaiError(
-                    f"{type(error).__name__}: {' '.join(str(error).split())[:500]}",
+                    f"{type(error).__name__}: {' '.join(EVERYTHING.redact(str(error)).split())[:500]}",
                     hint="This was not foreseen. Set IPAI_DEBUG=1 to see where it comes from.",
                 )
             )

@@ -2,5 +2,16 @@
 
 from ipai.control_plane.plane import ControlPlane
 from ipai.control_plane.records import FleetMember, LogLine, QuotaGroup, Run, Schedule, StreamCost, StreamMetrics
+from ipai.control_plane.states import STATE_TABLE
 
-__all__ = ["ControlPlane", "FleetMember", "LogLine", "QuotaGroup", "Run", "Schedule", "StreamCost", "StreamMetrics"]
+__all__ = [
+    "STATE_TABLE",
+    "ControlPlane",
+    "FleetMember",
+    "LogLine",
+    "QuotaGroup",
+    "Run",
+    "Schedule",
+    "StreamCost",
+    "StreamMetrics",
+]

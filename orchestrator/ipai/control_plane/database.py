@@ -15,6 +15,7 @@ from psycopg.rows import class_row, dict_row
 from ipai import interrupts
 from ipai.control_plane.records import columns
 from ipai.errors import DatabaseError
+from ipai.redaction import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ T = TypeVar("T")
 @cache
 def statements(name: str) -> Mapping[str, str]:
     """The statements of one file in `sql/`; `{run}` and the like stand for a record's columns."""
-    text = files("ipai.control_plane").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    text = files("ipai.control_plane").joinpath("sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
     for placeholder, names in columns().items():
         parts = [part.replace(placeholder, names) for part in parts]
@@ -57,6 +58,7 @@ class Database:
     """
 
     def __init__(self, url: str, application_name: str = "ipai") -> None:
+        EVERYTHING.learn(url)  # and the password in it
         _check_url(url)
         try:
             self.connection = psycopg.connect(

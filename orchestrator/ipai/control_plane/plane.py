@@ -11,6 +11,7 @@ from ipai.control_plane.figures import FigureStore
 from ipai.control_plane.fleet import FleetStore
 from ipai.control_plane.runs import RunStore
 from ipai.control_plane.schedules import ScheduleStore
+from ipai.control_plane.secrets import SecretStore
 from ipai.control_plane.specs import SpecStore
 from ipai.control_plane.states import StateStore
 
@@ -40,6 +41,7 @@ class ControlPlane:
         self.schedules = ScheduleStore(self._database)
         self.fleet = FleetStore(self._database)
         self.figures = FigureStore(self._database)
+        self.secrets = SecretStore(self._database)
 
     def __enter__(self) -> Self:
         return self

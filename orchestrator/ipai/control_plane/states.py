@@ -1,11 +1,11 @@
 """STATE, behind the fencing token of the run that holds the instance.
 
     prod_odoo              what the instance resumes from
-    prod_odoo#0, #1 …      a pipeline's own STATE while a run is under way: its target may write it, in the rows' transaction
+    prod_odoo#0, #1 …      a pipeline's own while a run is under way: its target may write it, in the rows' transaction
     prod_odoo#backfill     the same for a backfill, which never touches the bookmarks of the instance
 
-A run first *folds* what the parts of the run before have come to into the instance's row. So it does not matter how that
-one ended. From then on the parts carry the new token, and whoever was left behind is refused.
+A run first *folds* what the parts of the run before have come to into the instance's row. So it does not matter how
+that one ended. From then on the parts carry the new token, and whoever was left behind is refused.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ipai.control_plane.records import Run
 
+STATE_TABLE = "connectors.connector_state"  # its columns id, state and fencing_token are a public contract
 _LOCK_TIMEOUT = "10s"
 
 
@@ -115,7 +116,10 @@ class StateStore(Room):
         return state
 
     def replace(self, instance: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-        """Change the STATE by hand, as `change` makes it from what is stored; return it. The caller holds the instance."""
+        """Change the STATE by hand, as `change` makes it from what is stored; return it.
+
+        The caller holds the instance.
+        """
         with self._database.transaction():
             state = change(self.of(instance))
             self._do("state_replace", id=instance, state=Jsonb(state))
@@ -147,5 +151,6 @@ def _folded(state: dict[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[s
 
 def _taken_over(run: Run) -> BusyError:
     return BusyError(
-        f"A newer run of {run.instance} has taken over; run {run.id} (fencing token {run.fencing_token}) writes nothing any more."
+        f"A newer run of {run.instance} has taken over; run {run.id} (fencing token {run.fencing_token}) writes "
+        "nothing any more."
     )

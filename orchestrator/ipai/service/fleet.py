@@ -38,8 +38,9 @@ class Fleet:
         stop = asyncio.Event()
         stop_on_signals(asyncio.get_running_loop(), stop)
         worker = Worker(
-            self._platform.connect, self._platform.environments, self._platform.url, concurrency, queues, lease_seconds
-        )
+            self._platform.connect, self._platform.environments, self._platform.url, concurrency, queues, lease_seconds,
+            keys=self._platform.secret_keys,
+        )  # fmt: skip
         work = [worker.work(stop)]
         if schedule:
             ended = threading.Event()
@@ -55,10 +56,7 @@ class Fleet:
         """Be a scheduler until a signal ends it."""
         self._set_up()
         stop = threading.Event()
-        with (
-            suppress(KeyboardInterrupt),
-            interrupts.asking(stop.set),
-        ):  # it has ended as it was asked to, so all is well
+        with suppress(KeyboardInterrupt), interrupts.asking(stop.set):  # being told to end is how it ends
             run_scheduler(self._platform.connect, stop)
 
     def schedules(self, name: str | None = None) -> list[Schedule]:

@@ -16,9 +16,10 @@ from ipai.local import LocalPostgres
 from ipai.plans import Plan, make_plan
 from ipai.plugins import PluginEnvironments
 from ipai.prepared import prepare
-from ipai.recorder import Observer
 from ipai.runs import RunResult, execute
+from ipai.secrets import SecretKeys
 from ipai.service.fleet import Fleet
+from ipai.service.secrets import Secrets
 from ipai.service.watch import Watch
 from ipai.singer_catalog import Catalog, select, selected_streams
 from ipai.specs import Catalogs, builtin_connectors, load_catalogs
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ipai.control_plane.migrations import Migration
+    from ipai.recorder import Observer
     from ipai.specs import Connector, Instance
 
 
@@ -78,6 +80,15 @@ class Platform:
     def watch(self) -> Watch:
         """What there is to see, and how it is handed on."""
         return Watch(self)
+
+    @property
+    def secrets(self) -> Secrets:
+        """What settings name as `${secret:NAME}`."""
+        return Secrets(self)
+
+    @property
+    def secret_keys(self) -> SecretKeys:
+        return SecretKeys(self.home, makes_own=self.database_url is None)
 
     @property
     def local(self) -> LocalPostgres:
@@ -153,19 +164,23 @@ class Platform:
         """The source's catalog, with the instance's streams selected."""
         with self.control_plane() as control_plane:
             instance = control_plane.specs.instance(name)
-            with prepare(control_plane, self.environments, instance) as ready:
-                return select(ready.discover(), instance.streams)
+            with prepare(control_plane, self.environments, instance, keys=self.secret_keys, why="discover") as ready:
+                catalog: Catalog = ready.resolver.redactor.redacted(select(ready.discover(), instance.streams))
+                return catalog
 
     def check(self, name: str, *, reinstall: bool = False) -> Checked:
         """Install both plugins and see that each accepts its settings and reaches its other side."""
         with self.control_plane() as control_plane:
             instance = control_plane.specs.instance(name)
-            with prepare(control_plane, self.environments, instance, reinstall=reinstall) as ready:
+            with prepare(
+                control_plane, self.environments, instance, keys=self.secret_keys, reinstall=reinstall
+            ) as ready:
                 ready.accept_nothing()
                 catalog = (
                     select(ready.discover(), instance.streams) if ready.source.plugin.discover else {"streams": []}
                 )
-                return Checked(name, ready.tap, ready.target, len(catalog["streams"]), tuple(selected_streams(catalog)))
+                selected = tuple(map(ready.resolver.redact, selected_streams(catalog)))
+                return Checked(name, ready.tap, ready.target, len(catalog["streams"]), selected)
 
     def run(
         self,
@@ -189,7 +204,9 @@ class Platform:
             )  # fmt: skip
             stop = Stop()
             with leases.hold(run, stop):
-                return execute(control_plane, self.environments, run, stop=stop, observer=observer)
+                return execute(
+                    control_plane, self.environments, run, stop=stop, observer=observer, keys=self.secret_keys
+                )
 
     def enqueue(
         self,

@@ -238,9 +238,11 @@ begin
     if cap is not null then
         perform pg_advisory_xact_lock(hashtextextended('ipai.quota.' || r.quota_group, 0));
     end if;
-    -- A run in the foreground holds an advisory lock as well: without it, its process is gone, whatever its lease says.
+    -- A run in the foreground holds an advisory lock as well (so does one of a version that knew no leases): without it, its
+    -- process is gone, whatever its lease says.
     update connectors.connector_runs o set lease_expires_at = started_at
-    where o.instance = r.instance and o.status = 'running' and o.job_id is null and o.worker like 'cli %'
+    where o.instance = r.instance and o.status = 'running' and o.job_id is null
+        and (o.worker like 'cli %' or o.lease_expires_at is null)
         and o.started_at < clock_timestamp() - interval '1 second'
         and pg_try_advisory_xact_lock(hashtextextended('ipai.instance.' || r.instance, 0));
     if found then
@@ -410,5 +412,4 @@ begin
     update connectors.connector_runs o set job_id = null
     where o.status = 'queued' and o.job_id is not null
         and not exists (select from procrastinate_jobs j where j.id = o.job_id and j.status in ('todo', 'doing'));
-    perform connectors.defer_due_runs();
 end $$;

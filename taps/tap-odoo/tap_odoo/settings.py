@@ -92,6 +92,11 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
     ),
     th.Property("start_date", th.DateTimeType, description="Where streams without a bookmark begin, by write_date."),
     th.Property(
+        "end_date",
+        th.DateTimeType,
+        description="Where incremental streams end, by write_date: for syncing a span again.",
+    ),
+    th.Property(
         "lookback_seconds",
         th.IntegerType,
         description="How far behind the bookmark a run begins. Unset: 0 under the transaction guard, 3600 without it.",

@@ -211,7 +211,7 @@ class OdooStream(Stream):
             raise AssertionError
         start = bookmark.value
         if start is None:
-            start = self._start_date()
+            start = self._date("start_date")
         else:
             lookback = self.config.get("lookback_seconds")
             if lookback is None:
@@ -224,6 +224,8 @@ class OdooStream(Stream):
             if newest is None:
                 return None
             end = newest + timedelta(microseconds=1)
+        if (limit := self._date("end_date")) is not None:
+            end = min(end, limit)
         self.logger.info(
             "Stream '%s': reading rows by %s from %s to %s.",
             self.name,
@@ -233,13 +235,13 @@ class OdooStream(Stream):
         )
         return None if start is not None and start >= end else Window(start, end, exact=horizon.exact)
 
-    def _start_date(self) -> datetime | None:
-        text = self.config.get("start_date")
+    def _date(self, setting: str) -> datetime | None:
+        text = self.config.get(setting)
         try:
             return parse_instant(text) if text else None
         except ValueError as error:
             raise ConfigurationError(
-                f"Setting start_date is {text!r}: {error}. Next: write it like 2024-01-31T00:00:00Z."
+                f"Setting {setting} is {text!r}: {error}. Next: write it like 2024-01-31T00:00:00Z."
             ) from None
 
     def _dating_column(self) -> str:

@@ -148,6 +148,15 @@ def test_start_date_counts_until_there_is_a_bookmark(odoo) -> None:
     assert sync(odoo, early, start_date="2024-01-02T00:00:00Z").ids(STREAM) == [1, 2]
 
 
+def test_end_date_bounds_a_sync(odoo) -> None:
+    odoo.moves("2024-01-01", "2024-01-02", "2024-01-03")
+    span = {"start_date": "2024-01-02T00:00:00Z", "end_date": "2024-01-03T00:00:00Z"}
+    first = sync(odoo, **span)
+    assert first.ids(STREAM) == [2]
+    assert sync(odoo, first.state, **span).ids(STREAM) == []
+    assert sync(odoo, first.state).ids(STREAM) == [3]
+
+
 def test_lookback(odoo) -> None:
     odoo.moves()
     odoo.execute("insert into account_move (write_date) select now() - i * interval '1 minute'"

@@ -1,0 +1,178 @@
+"""Ticks over a real control plane: exactly once, however many tick at the same time."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from ipai.control_plane import ControlPlane
+from ipai.scheduler import enqueue_due, tick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ipai.service import Platform
+
+NOON = datetime(2027, 1, 1, 12, tzinfo=timezone.utc)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def control_plane(platform: Platform) -> Iterator[ControlPlane]:
+    with ControlPlane(platform.url) as opened:
+        yield opened
+
+
+def rows(control_plane: ControlPlane, query: str) -> list[Any]:
+    with psycopg.connect(control_plane.url) as connection:
+        return connection.execute(query).fetchall()
+
+
+def change(control_plane: ControlPlane, statement: str) -> None:
+    with psycopg.connect(control_plane.url) as connection:
+        connection.execute(statement)
+
+
+def due_at_noon(control_plane: ControlPlane, declare: Callable[..., str], schedule: Any) -> str:
+    """An instance whose schedule has been seen by a tick, and is due at noon."""
+    name = declare({}, schedule=schedule)
+    assert enqueue_due(control_plane, NOON - MINUTE) == 0
+    assert [each.next_at for each in control_plane.schedules.all(name)] == [NOON]
+    return name
+
+
+def test_what_is_due_is_enqueued_once(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
+    name = due_at_noon(control_plane, declare, "0 * * * *")
+    assert enqueue_due(control_plane, NOON) == 1
+    assert enqueue_due(control_plane, NOON) == 0
+    (run,) = control_plane.runs.of(name, 5)
+    assert (run.status, run.trigger, run.due_at) == ("queued", "schedule", NOON)
+    (schedule,) = control_plane.schedules.all(name)
+    assert (schedule.last_due_at, schedule.next_at) == (NOON, NOON + 60 * MINUTE)
+
+
+def test_schedulers_at_the_same_moment_enqueue_once(platform: Platform, control_plane: ControlPlane) -> None:
+    _many(control_plane, 500)
+    enqueue_due(control_plane, NOON - MINUTE)
+    counts: list[int] = []
+    barrier = threading.Barrier(4)
+
+    def schedule() -> None:
+        with ControlPlane(platform.url) as mine:
+            barrier.wait()
+            counts.append(sum(enqueue_due(mine, NOON) for _ in range(3)))
+
+    threads = [threading.Thread(target=schedule) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(counts) == 500
+    assert rows(control_plane, "select count(*), count(distinct instance) from connectors.connector_runs") == [
+        (500, 500)
+    ]
+
+
+def _many(control_plane: ControlPlane, number: int) -> None:
+    change(
+        control_plane,
+        f"""insert into connectors.connector_definitions
+            values ('s', 'source', '{{}}', ''), ('d', 'destination', '{{}}', '');
+        insert into connectors.connector_instances (name, source, destination, spec)
+            select 'i' || n, 's', 'd', '{{}}' from generate_series(1, {number}) n;
+        insert into connectors.connector_schedules (instance, cron)
+            select name, '0 * * * *' from connectors.connector_instances""",
+    )
+
+
+@pytest.mark.parametrize(("catch_up", "runs"), [("one", 1), ("none", 0)])
+def test_downtime(control_plane: ControlPlane, declare: Callable[..., str], catch_up: str, runs: int) -> None:
+    name = due_at_noon(control_plane, declare, {"cron": "*/10 * * * *", "catch_up": catch_up})
+    later = NOON + timedelta(days=3, minutes=5)
+    assert enqueue_due(control_plane, later) == runs
+    assert len(control_plane.runs.of(name, 5)) == runs
+    assert control_plane.schedules.all(name)[0].next_at == later + 5 * MINUTE
+
+
+def test_what_waits_in_the_queue_is_not_enqueued_again(
+    control_plane: ControlPlane, declare: Callable[..., str]
+) -> None:
+    name = due_at_noon(control_plane, declare, "0 * * * *")
+    for hour in range(3):
+        enqueue_due(control_plane, NOON + timedelta(hours=hour))
+    assert len(control_plane.runs.of(name, 5)) == 1
+
+
+def test_two_schedules_of_an_instance(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
+    name = declare(
+        {},
+        schedule=[
+            "0 * * * *",
+            {"name": "weekly", "cron": "0 12 1 * *", "full_refresh": True, "streams": ["orders"]},
+        ],
+    )
+    enqueue_due(control_plane, NOON - MINUTE)
+    assert enqueue_due(control_plane, NOON) == 2
+    found = {(run.full_refresh, tuple(run.streams or ())) for run in control_plane.runs.of(name, 5)}
+    assert found == {(False, ()), (True, ("orders",))}
+    declare({}, schedule="0 * * * *")
+    assert [each.name for each in control_plane.schedules.all(name)] == ["default"]
+
+
+def test_a_pause_holds_over_an_apply_and_is_not_made_up_for(
+    platform: Platform, control_plane: ControlPlane, declare: Callable[..., str]
+) -> None:
+    name = due_at_noon(control_plane, declare, "0 * * * *")
+    assert platform.fleet.pause(name, paused=True) == 1
+    declare({}, schedule="0 * * * *", description="changed")
+    assert enqueue_due(control_plane, NOON) == 0
+    platform.fleet.pause(None, paused=False)
+    assert enqueue_due(control_plane, NOON + 5 * MINUTE) == 0
+    assert enqueue_due(control_plane, NOON + 60 * MINUTE) == 1
+    assert len(control_plane.runs.of(name, 5)) == 1
+
+
+def test_a_blackout_puts_a_run_off_to_its_end(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
+    name = due_at_noon(control_plane, declare, {"cron": "0 * * * *", "blackout": [{"from": "11:00", "to": "14:30"}]})
+    for minutes in range(0, 150, 15):
+        assert enqueue_due(control_plane, NOON + minutes * MINUTE) == 0
+    assert enqueue_due(control_plane, NOON + 150 * MINUTE) == 1
+    assert len(control_plane.runs.of(name, 5)) == 1
+
+
+def test_lateness_is_told_once(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
+    name = due_at_noon(control_plane, declare, "0 12 * * *")
+    enqueue_due(control_plane, NOON)
+    tell = control_plane.schedules.tell_late
+    assert tell(NOON + timedelta(hours=2)) == []  # a standard instance may be two hours late
+    assert tell(NOON + timedelta(hours=2, seconds=1)) == [name]
+    assert tell(NOON + timedelta(hours=3)) == []
+    ((payload,),) = rows(control_plane, "select payload from connectors.events where kind = 'run.late'")
+    assert (payload["due_at"], payload["latest_seconds"]) == ("2027-01-01T12:00:00+00:00", 7200)
+
+
+def test_who_succeeded_in_time_is_not_late(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
+    name = due_at_noon(control_plane, declare, "0 12 * * *")
+    enqueue_due(control_plane, NOON)
+    change(
+        control_plane,
+        f"update connectors.connector_runs set status = 'succeeded', started_at = '{NOON}', finished_at = '{NOON}'",
+    )
+    assert control_plane.schedules.tell_late(NOON + timedelta(days=1)) == []
+    assert control_plane.runs.of(name, 1)[0].status == "succeeded"
+
+
+def test_a_tick_gives_retries_a_job_when_they_are_due(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
+    name = declare({})
+    soon = datetime.now(timezone.utc) + timedelta(hours=1)
+    run = control_plane.runs.enqueue(name, due_at=soon)
+    jobs = "select (args ->> 'run_id')::bigint, lock from connectors_queue.procrastinate_jobs"
+    assert tick(control_plane).deferred == 0
+    assert rows(control_plane, jobs) == []
+    change(control_plane, "update connectors.connector_runs set due_at = now()")
+    assert tick(control_plane).deferred == 1
+    assert rows(control_plane, jobs) == [(run.id, name)]
