@@ -32,6 +32,16 @@ _POLL_SECONDS = 5.0  # a new job is told by NOTIFY; this is for what was not hea
 _logger = logging.getLogger(__name__)
 
 
+# Nobody but the schema's owner touches the queue; others go through the functions in schema connectors.
+_OTHERS = """
+select 'public' union all select rolname from pg_roles where rolname in ('anon', 'authenticated', 'service_role')
+"""
+_CLOSE = """
+revoke all on schema {schema} from {role}; revoke all on all tables in schema {schema} from {role};
+revoke all on all sequences in schema {schema} from {role}; revoke all on all routines in schema {schema} from {role}
+"""
+
+
 def set_up(connection: psycopg.Connection[Any]) -> list[str]:
     """Bring procrastinate's tables up to the installed version, by its own scripts; return those applied."""
     state = f"IPAI Data Connectors: the tables of procrastinate {version('procrastinate')}"
@@ -55,6 +65,8 @@ def set_up(connection: psycopg.Connection[Any]) -> list[str]:
             if not fresh:
                 connection.execute(script.read_bytes())
             connection.execute("insert into applied_scripts values (%s)", [script.name])
+        for role in connection.execute(_OTHERS).fetchall():
+            connection.execute(sql.SQL(_CLOSE).format(schema=sql.Identifier(SCHEMA), role=sql.SQL(role[0])))
         connection.execute(sql.SQL("comment on schema {} is {}").format(sql.Identifier(SCHEMA), sql.Literal(state)))
     return [] if fresh else [script.name for script in missing]
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import os
 import sys
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from ipai.service import Platform
 from ipai.specs import Catalogs, connector_from_spec, instance_from_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
 HERE = Path(__file__).parent
 
@@ -82,3 +88,86 @@ def declare(tmp_path: Path, platform: Platform, plugins_on_path: Path) -> Callab
         return "test_fake"
 
     return make
+
+
+ANN = {"sub": "6f0c9a1e-0000-4000-8000-000000000001", "email": "ann@example.org", "role": "authenticated"}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What a token says: the role, and the claims."""
+
+    role: str
+    claims: Any
+
+
+CALLERS = {
+    "anon": Caller("anon", {"role": "anon"}),
+    "no level": Caller("authenticated", ANN),
+    "read": Caller("authenticated", {**ANN, "ipai_role": "read"}),
+    "run": Caller("authenticated", {**ANN, "ipai_role": "run"}),
+    "admin": Caller("authenticated", {**ANN, "ipai_role": "admin"}),
+    "service_role": Caller("service_role", {"role": "service_role"}),
+}
+
+
+@dataclass(frozen=True)
+class Api:
+    """A database as callers reach it through PostgREST; `login` is the URL of PostgREST's own login."""
+
+    login: str
+    callers: Mapping[str, Caller] = field(default_factory=lambda: CALLERS)
+    ann: str = f"{ANN['email']} ({ANN['sub']})"  # how the audit log names the user of the tokens
+
+    @contextmanager
+    def request(self, caller: str | Caller, *, commit: bool = False) -> Iterator[psycopg.Connection[Any]]:
+        """One request: a transaction with the settings that PostgREST makes."""
+        who = self.callers[caller] if isinstance(caller, str) else caller
+        with psycopg.connect(self.login) as connection:
+            connection.execute(
+                "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true), "
+                "set_config('search_path', 'connectors, public', true)",
+                [who.role, who.claims if isinstance(who.claims, str) else json.dumps(who.claims)],
+            )
+            yield connection
+            if not commit:
+                connection.rollback()
+
+    def call(self, caller: str | Caller, function: str, **arguments: Any) -> Any:
+        """A function of schema connectors with named arguments, as a POST to /rpc calls it."""
+        named = ", ".join(f"{name} => %({name})s" for name in arguments)
+        as_json = {"state", "metrics", "error"}
+        values = {name: Jsonb(value) if name in as_json else value for name, value in arguments.items()}
+        with self.request(caller, commit=True) as connection:
+            ((found,),) = connection.execute(f"select connectors.{function}({named})", values).fetchall()
+        return found
+
+
+@pytest.fixture
+def create_login(postgres_server: str) -> Iterator[Callable[..., Callable[[str], str]]]:
+    """Make a login that is a member of these roles; it is gone after the test. Returns its URL for a database."""
+    made: list[str] = []
+
+    def create(*roles: str, options: str = "noinherit") -> Callable[[str], str]:
+        name = f"login_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(postgres_server, autocommit=True) as connection:
+            connection.execute(f"create role {name} login password 'x' {options}")
+            for role in roles:
+                connection.execute(f"grant {role} to {name}")
+        made.append(name)
+
+        def url(database: str) -> str:
+            parts = urlsplit(database)
+            return parts._replace(netloc=f"{name}:x@{parts.netloc.rpartition('@')[2]}").geturl()
+
+        return url
+
+    yield create
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        for name in made:
+            connection.execute(f"drop role {name}")
+
+
+@pytest.fixture
+def api(platform: Platform, create_login: Callable[..., Callable[[str], str]]) -> Api:
+    return Api(create_login("anon", "authenticated", "service_role")(platform.url))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import re
+import socket
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
@@ -46,24 +49,37 @@ def _check_url(url: str) -> None:
         )
 
 
+@cache
+def account() -> str:
+    """Whose process this is, and where, such as `ann@laptop`."""
+    try:
+        user = getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a container whose user has no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
 class Database:
     """One connection in autocommit mode; everything that goes wrong in it becomes a `DatabaseError`.
 
     Args:
         url: of the database.
         application_name: what `pg_stat_activity` shows; starts with `ipai`.
+        actor: for whom the audit log says that changes are made; by default the account of this process.
 
     Raises:
         DatabaseError: it cannot be reached.
     """
 
-    def __init__(self, url: str, application_name: str = "ipai") -> None:
+    def __init__(self, url: str, application_name: str = "ipai", actor: str | None = None) -> None:
         EVERYTHING.learn(url)  # and the password in it
         _check_url(url)
         try:
             self.connection = psycopg.connect(
                 url, autocommit=True, connect_timeout=15, application_name=application_name
             )
+            # Not by a connection option, which poolers in front of Supabase drop.
+            self.connection.execute("select set_config('ipai.actor', %s, false)", [actor or account()])
         except psycopg.Error as error:
             # Indented lines are advice of libpq's own.
             reason = [line for line in str(error).splitlines() if line and not line.startswith((" ", "\t"))][-1]

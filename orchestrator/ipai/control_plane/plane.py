@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ipai import queue
 from ipai.control_plane import migrations
+from ipai.control_plane.audit import AuditLog
 from ipai.control_plane.database import Database
 from ipai.control_plane.figures import FigureStore
 from ipai.control_plane.fleet import FleetStore
@@ -27,14 +28,15 @@ class ControlPlane:
     Args:
         url: of the database.
         application_name: what `pg_stat_activity` shows.
+        actor: for whom the audit log says that changes are made; by default the account of this process.
 
     Raises:
         DatabaseError: it cannot be reached.
     """
 
-    def __init__(self, url: str, application_name: str = "ipai") -> None:
+    def __init__(self, url: str, application_name: str = "ipai", actor: str | None = None) -> None:
         self.url = url
-        self._database = Database(url, application_name)
+        self._database = Database(url, application_name, actor)
         self.specs = SpecStore(self._database)
         self.runs = RunStore(self._database)
         self.states = StateStore(self._database)
@@ -42,6 +44,7 @@ class ControlPlane:
         self.fleet = FleetStore(self._database)
         self.figures = FigureStore(self._database)
         self.secrets = SecretStore(self._database)
+        self.audit = AuditLog(self._database)
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ipai import bookmarks
-from ipai.control_plane import ControlPlane, LogLine, Run, StreamMetrics
+from ipai.control_plane import AuditEntry, ControlPlane, LogLine, Run, StreamMetrics
 from ipai.errors import BusyError, NotFoundError
 from ipai.leases import LeaseKeeper
 from ipai.local import LocalPostgres
@@ -66,10 +66,12 @@ class Platform:
     Args:
         home: where the embedded server and the plugins' environments live.
         database_url: the control plane's database; None means the embedded server, started when needed.
+        actor: for whom the audit log says that changes are made; None means the account of this process.
     """
 
     home: Path
     database_url: str | None = None
+    actor: str | None = None
 
     @property
     def fleet(self) -> Fleet:
@@ -104,11 +106,11 @@ class Platform:
         return self.database_url or self.local.start()
 
     def connect(self) -> ControlPlane:
-        return ControlPlane(self.url)
+        return ControlPlane(self.url, actor=self.actor)
 
     @contextmanager
     def control_plane(self) -> Iterator[ControlPlane]:
-        with ControlPlane(self.url) as control_plane:
+        with self.connect() as control_plane:
             if self.database_url is None:
                 control_plane.migrate()  # nobody else looks after the embedded one
             yield control_plane
@@ -117,7 +119,7 @@ class Platform:
 
     def init(self) -> list[Migration]:
         """Set up or upgrade the control plane; return the migrations applied now."""
-        with ControlPlane(self.url) as control_plane:
+        with self.connect() as control_plane:
             return control_plane.migrate()
 
     @staticmethod
@@ -269,6 +271,11 @@ class Platform:
                 if run.instance != name:
                     raise NotFoundError(f"Run {run_id} is one of {run.instance}, not of {name}.")
             return run, control_plane.runs.logs(run.id, side=side, limit=limit)
+
+    def audit(self, name: str | None = None, *, limit: int) -> list[AuditEntry]:
+        """The newest changes by people and programs; of one instance (also one that is gone), or of everything."""
+        with self.control_plane() as control_plane:
+            return control_plane.audit.newest(limit, name)
 
     # Bookmarks
 

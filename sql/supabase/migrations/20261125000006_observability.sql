@@ -83,6 +83,6 @@ create table connectors.fleet_members (
 
 comment on table connectors.fleet_members is 'Workers and schedulers, each with its last sign of life; one that ends in order takes its row away.';
 
-alter table connectors.platform enable row level security;
-alter table connectors.run_totals enable row level security;
-alter table connectors.fleet_members enable row level security;
+call connectors.let_read('connectors.run_totals', 'read');
+call connectors.let_read('connectors.fleet_members', 'read');
+call connectors.secure();
