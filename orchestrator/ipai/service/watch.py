@@ -116,7 +116,7 @@ def _schema(control_plane: ControlPlane) -> Check:
     pending = [migration.name for migration in control_plane.pending_migrations()]
     if pending or not control_plane.fleet.has_queue():
         missing = ", ".join(pending) or "the queue's tables"
-        return Check("schema", healthy=False, detail=f"ipai init has not been run: {missing}")
+        return Check("schema", healthy=False, detail=f"not there yet: {missing}. Run ipai init.")
     return Check("schema", healthy=True, detail="it is current")
 
 
