@@ -1,34 +1,41 @@
 """The tick: whatever time makes due. Any number of schedulers may tick at once; each thing is done by one of them.
 
-stalled runs         ended, and retried by their tier
-due runs             given a job (retries, runs that were put off)
-due schedules        a run each, exactly one, and the next time
-late instances       told, once
-secrets that expire  told, once
+    stalled runs         ended, and retried by their tier
+    due runs             given a job (retries, runs that were put off)
+    due schedules        a run each, exactly one, and the next time
+    late instances       told, once
+    secrets that expire  told, once
+
+Beside it, each in a thread of its own and so never in its way, notifications are delivered and old rows deleted.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ipai.errors import DatabaseError, IpaiError
 from ipai.heartbeat import BEAT_SECONDS, Heartbeat, member_name
 from ipai.lineage import Lineage
+from ipai.retention import run_daily
 from ipai.schedule import decide
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ipai.control_plane import ControlPlane
+    from ipai.secrets import SecretKeys
 
 _BATCH = 10_000
 _SECONDS = 1.0
 _LATE_SECONDS = 30.0
+_END_SECONDS = 10.0
 
 _logger = logging.getLogger(__name__)
 
@@ -74,8 +81,37 @@ def enqueue_due(control_plane: ControlPlane, now: datetime) -> int:
         return len(runs)
 
 
-def run_scheduler(connect: Callable[[], ControlPlane], stop: threading.Event) -> None:
-    """Tick every second until `stop` is set; a database that is away is waited for."""
+def run_scheduler(connect: Callable[[], ControlPlane], stop: threading.Event, keys: SecretKeys | None = None) -> None:
+    """Tick every second until `stop` is set; a database that is away is waited for.
+
+    Args:
+        keys: open the secrets of notification channels.
+    """
+    with _beside(connect, keys):
+        _tick_until(connect, stop)
+
+
+@contextmanager
+def _beside(connect: Callable[[], ControlPlane], keys: SecretKeys | None) -> Iterator[None]:
+    """What a scheduler does besides ticking."""
+    from ipai.notifications.deliverer import run_deliverer  # noqa: PLC0415 - its HTTP client is slow to import
+
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=work, args=(connect, stop), name=name, daemon=True)
+        for name, work in (("deliverer", partial(run_deliverer, keys=keys)), ("daily", run_daily))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(_END_SECONDS)
+
+
+def _tick_until(connect: Callable[[], ControlPlane], stop: threading.Event) -> None:
     told_late_at = beat_at = float("-inf")
     heartbeat = Heartbeat(member_name("scheduler"))
     while not stop.is_set():

@@ -96,6 +96,20 @@ class ScheduleSpec:
 
 
 @dataclass(frozen=True)
+class RetentionRule:
+    """How long rows of some streams stay in Bronze: by a column, and after they were marked as deleted.
+
+    `archive` is the folder that they go to before they are deleted.
+    """
+
+    pattern: str
+    keep_days: int | None = None
+    by: str = "_sdc_extracted_at"
+    deleted_days: int | None = None
+    archive: str | None = None
+
+
+@dataclass(frozen=True)
 class Instance:
     """What runs: a source into a destination."""
 
@@ -108,6 +122,7 @@ class Instance:
     spec: Mapping[str, Any]
     parallelism: int = 1
     together: tuple[tuple[str, ...], ...] = ()
+    retention: tuple[RetentionRule, ...] = ()  # the first that fits a stream counts
 
 
 @dataclass(frozen=True)
@@ -176,6 +191,16 @@ def instance_from_spec(spec: Mapping[str, Any]) -> Instance:
         spec=spec,
         parallelism=spec.get("parallelism", 1),
         together=tuple(tuple(group) for group in spec.get("together", ())),
+        retention=tuple(map(_retention_rule, spec.get("retention", ()))),
+    )
+
+
+def _retention_rule(value: Mapping[str, Any]) -> RetentionRule:
+    def days(key: str) -> int | None:
+        return int(value[key].split()[0]) if key in value else None
+
+    return RetentionRule(
+        value["stream"], days("keep"), value.get("by", RetentionRule.by), days("deleted"), value.get("archive")
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from ipai.control_plane import ControlPlane, Run
 from ipai.errors import BusyError
+from ipai.scheduler import tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,10 +206,10 @@ def test_a_worker_that_died_between_taking_a_job_and_starting_its_run(
     sql("set search_path to connectors_queue")
     ((worker,),) = sql("select procrastinate_register_worker_v1()")
     sql(f"select procrastinate_fetch_job_v2(null, {worker})")
-    control_plane.runs.reap()
+    tick(control_plane)
     assert sql("select status from procrastinate_jobs") == [("doing",)]  # it may only be slow
     sql("update procrastinate_workers set last_heartbeat = now() - interval '1 hour'")
-    control_plane.runs.reap()
+    tick(control_plane)
     assert sql("select status, args ->> 'run_id' from procrastinate_jobs") == [("todo", str(run.id))]
 
 

@@ -10,6 +10,8 @@ from ipai.control_plane.audit import AuditLog
 from ipai.control_plane.database import Database
 from ipai.control_plane.figures import FigureStore
 from ipai.control_plane.fleet import FleetStore
+from ipai.control_plane.notifications import NotificationStore
+from ipai.control_plane.retention import RetentionStore
 from ipai.control_plane.runs import RunStore
 from ipai.control_plane.schedules import ScheduleStore
 from ipai.control_plane.secrets import SecretStore
@@ -45,6 +47,8 @@ class ControlPlane:
         self.figures = FigureStore(self._database)
         self.secrets = SecretStore(self._database)
         self.audit = AuditLog(self._database)
+        self.notifications = NotificationStore(self._database)
+        self.retention = RetentionStore(self._database)
 
     def __enter__(self) -> Self:
         return self

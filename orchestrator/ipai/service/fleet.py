@@ -49,7 +49,10 @@ class Fleet:
                 await stop.wait()
                 ended.set()
 
-            work += [asyncio.to_thread(run_scheduler, self._platform.connect, ended), end_with_worker()]
+            work += [
+                asyncio.to_thread(run_scheduler, self._platform.connect, ended, self._platform.secret_keys),
+                end_with_worker(),
+            ]
         await asyncio.gather(*work)
 
     def schedule(self) -> None:
@@ -57,7 +60,7 @@ class Fleet:
         self._set_up()
         stop = threading.Event()
         with suppress(KeyboardInterrupt), interrupts.asking(stop.set):  # being told to end is how it ends
-            run_scheduler(self._platform.connect, stop)
+            run_scheduler(self._platform.connect, stop, self._platform.secret_keys)
 
     def schedules(self, name: str | None = None) -> list[Schedule]:
         with self._platform.control_plane() as control_plane:

@@ -19,6 +19,8 @@ from ipai.prepared import prepare
 from ipai.runs import RunResult, execute
 from ipai.secrets import SecretKeys
 from ipai.service.fleet import Fleet
+from ipai.service.notifications import Notifications
+from ipai.service.retention import Retention
 from ipai.service.secrets import Secrets
 from ipai.service.watch import Watch
 from ipai.singer_catalog import Catalog, select, selected_streams
@@ -91,6 +93,16 @@ class Platform:
     @property
     def secret_keys(self) -> SecretKeys:
         return SecretKeys(self.home, makes_own=self.database_url is None)
+
+    @property
+    def notifications(self) -> Notifications:
+        """Who is told what happens."""
+        return Notifications(self)
+
+    @property
+    def retention(self) -> Retention:
+        """What is kept for how long."""
+        return Retention(self)
 
     @property
     def local(self) -> LocalPostgres:
