@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from ipai.runs import RunResult
 
-# They have environments of their own in tox.ini: `tox -e connections`, `tox -e thirdparty`, `tox -e supabase`.
-collect_ignore = ["connections", "supabase", "thirdparty"]
+# They have environments of their own in tox.ini, of the same names.
+collect_ignore = ["connections", "image", "supabase", "thirdparty"]
 
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

@@ -39,6 +39,7 @@ _TAIL_LINES = 20
 _LOOK_SECONDS = 0.2  # how often a call looks whether it is to stop
 _FOLDER_PREFIX = "ipai-run-"
 _SETTLED_SECONDS = 5.0
+_OURS = ("IPAI_", "OPENLINEAGE_")  # variables that no plugin gets
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class PreparedInstance:
         command = self._command(self.target, "--config", self.write(name, settings))
         # Not every target flushes; a STATE that waits in its buffer is a bookmark lost when it dies.
         return Command(command.argv, {**command.env, "PYTHONUNBUFFERED": "1"})
+
+    def target_settings(self, *names: str) -> dict[str, Any]:
+        """Some of the target's settings, None for those it does not have. They may hold secrets."""
+        return {name: self._target_settings.get(name) for name in names}
 
     def write(self, name: str, value: Any) -> Path:
         """Write a JSON file that only we can read."""
@@ -114,7 +119,7 @@ class PreparedInstance:
         # A plugin gets its secrets in its settings, not in its environment, and none of the platform's or of the other
         # side's; nor may our own Python reach into its environment.
         hidden = {*self.resolver.used_variables, "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
-        env = {name: value for name, value in os.environ.items() if name not in hidden and not name.startswith("IPAI_")}
+        env = {name: value for name, value in os.environ.items() if name not in hidden and not name.startswith(_OURS)}
         argv = [str(executable), *map(str, arguments)]
         return Command(argv, {**env, "NO_COLOR": "1"})
 

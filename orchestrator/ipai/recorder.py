@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ipai import bookmarks
 from ipai.control_plane import LogLine
 from ipai.errors import IpaiError
-from ipai.plugin_logs import Meter, is_metric, parse_metric
+from ipai.plugin_logs import Meter, is_metric, parse_backoff, parse_line, parse_metric
 from ipai.redaction import EVERYTHING
 from ipai.references import Resolver
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ipai.control_plane import ControlPlane, Run, StreamMetrics
+    from ipai.lineage import Lineage
 
 _FLUSH_SECONDS = 1.0
 
@@ -52,8 +53,10 @@ class Recorder:
     control_plane: ControlPlane
     run: Run
     observer: Observer
+    lineage: Lineage
     resolver: Resolver = field(default_factory=lambda: Resolver({}))
     meter: Meter = field(default_factory=Meter)
+    streams: frozenset[str] = frozenset()  # which a line may be about
     _lines: list[LogLine] = field(default_factory=list)
     _line_count: int = 0
     _flushed_at: float = field(default_factory=time.monotonic)
@@ -68,8 +71,11 @@ class Recorder:
     def log(self, side: str, text: str) -> str:
         """Put a line into the run's log, secrets taken out; return it so."""
         text = self.resolver.redact(text)
+        parts = parse_line(text, self.streams)
+        if side == "tap" and (retry := parse_backoff(parts)):
+            self.meter.add(side, retry)
         self._line_count += 1
-        self._lines.append(LogLine(self._line_count, datetime.now(timezone.utc), side, text))
+        self._lines.append(LogLine(self._line_count, datetime.now(timezone.utc), side, text, parts.level, parts.stream))
         return text
 
     def acknowledged(self, part: str, state: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from ipai.backfills import backfill_catalog, backfill_state
 from ipai.drift_watch import DriftWatch
 from ipai.errors import BusyError, DatabaseError, IpaiError, PluginError, SpecError
 from ipai.failures import PluginFailedError, pipeline_failure
+from ipai.lineage import Lineage
 from ipai.partition import partition
 from ipai.pipeline import Acknowledged, Finished, Pipeline, Said
 from ipai.pipelines import Pipelines
@@ -58,7 +59,7 @@ def execute(
         StoppedError: it was asked to end.
         BusyError: somebody else has taken the instance over.
     """
-    recorder = Recorder(control_plane, run, observer or Silent())
+    recorder = Recorder(control_plane, run, observer or Silent(), Lineage.of(control_plane, run))
     try:
         with control_plane.runs.locked(run.instance, end_zombies=True):
             instance = control_plane.specs.instance(run.instance)
@@ -74,6 +75,7 @@ def execute(
         raise
     if finished is None:
         raise StoppedError(Reason.LOST)
+    recorder.lineage.ended("succeeded", streams)
     return RunResult(finished, streams)
 
 
@@ -83,7 +85,7 @@ def _close(recorder: Recorder, error: BaseException) -> None:
         return  # it is somebody else's by now
     described = recorder.describe(error)
     recorder.log("ipai", described["message"])
-    recorder.flush()
+    streams = recorder.flush()
     if isinstance(error, StoppedError):
         status, kind = "cancelled", error.reason.value
     elif isinstance(error, KeyboardInterrupt):
@@ -94,6 +96,7 @@ def _close(recorder: Recorder, error: BaseException) -> None:
         recorder.run, status, described, kind=kind, retry_after=getattr(error, "retry_after", None),
         retry_streams=getattr(error, "streams", None),
     )  # fmt: skip
+    recorder.lineage.ended(status, streams, described, getattr(error, "streams", None))
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ def _sync(ready: PreparedInstance, recorder: Recorder, stop: Stop) -> None:
     run, states = recorder.run, recorder.control_plane.states
     watch = DriftWatch(recorder, ready.instance, ready.source)
     parts = _parts(ready, recorder, stop, watch)
+    recorder.streams = frozenset(name for part in parts for name in part.streams or ())
+    recorder.lineage.syncing(ready, [part.catalog for part in parts if part.catalog is not None])
     start = _starting_state(ready, recorder, parts)
     pipelines, ids = [], []
     for index, part in enumerate(parts):

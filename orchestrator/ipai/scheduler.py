@@ -21,6 +21,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ipai.errors import DatabaseError, IpaiError
+from ipai.heartbeat import BEAT_SECONDS, Heartbeat, member_name
+from ipai.lineage import Lineage
 from ipai.retention import run_daily
 from ipai.schedule import decide
 
@@ -56,6 +58,7 @@ def tick(control_plane: ControlPlane, now: datetime | None = None) -> Ticked:
     stalled = control_plane.runs.reap()
     for run in stalled:
         _logger.warning("run %s of %s: its worker %s disappeared", run.id, run.instance, run.worker)
+        Lineage.lost(control_plane, run)
     scheduled = enqueue_due(control_plane, now or datetime.now(timezone.utc))
     return Ticked(len(stalled), scheduled, control_plane.runs.defer_due())
 
@@ -109,18 +112,23 @@ def _beside(connect: Callable[[], ControlPlane], keys: SecretKeys | None) -> Ite
 
 
 def _tick_until(connect: Callable[[], ControlPlane], stop: threading.Event) -> None:
-    told_late_at = float("-inf")
+    told_late_at = beat_at = float("-inf")
+    heartbeat = Heartbeat(member_name("scheduler"))
     while not stop.is_set():
         try:
             with connect() as control_plane:
                 while not stop.is_set():
                     started = time.monotonic()
                     tick(control_plane)
+                    if started - beat_at >= BEAT_SECONDS:
+                        beat_at = started
+                        heartbeat.beat(control_plane)
                     if started - told_late_at >= _LATE_SECONDS:
                         told_late_at = started
                         control_plane.schedules.tell_late(datetime.now(timezone.utc))
                         control_plane.secrets.tell_expiring()
                     stop.wait(max(0.0, _SECONDS - (time.monotonic() - started)))
+                heartbeat.end(control_plane)
         except DatabaseError as error:
             if error.hint == "Run ipai init.":
                 raise

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ipai import queue
 from ipai.errors import IpaiError
+from ipai.heartbeat import beating, member_name
 from ipai.leases import LEASE_SECONDS, LeaseKeeper
 from ipai.runs import execute
 from ipai.secrets import SecretKeys
@@ -28,7 +27,7 @@ _logger = logging.getLogger(__name__)
 
 def worker_name(kind: str = "worker") -> str:
     """How a run's record names this process."""
-    return f"{kind} {socket.gethostname()}:{os.getpid()}"
+    return member_name(kind)
 
 
 @dataclass
@@ -60,10 +59,11 @@ class Worker:
 
             interrupting = asyncio.create_task(interrupt())
             try:
-                await queue.work(
-                    self.url, lambda run_id: self.run(run_id, leases),
-                    queues=self.queues, concurrency=self.concurrency, stop=stop,
-                )  # fmt: skip
+                async with beating(self.connect, worker_name()):
+                    await queue.work(
+                        self.url, lambda run_id: self.run(run_id, leases),
+                        queues=self.queues, concurrency=self.concurrency, stop=stop,
+                    )  # fmt: skip
             finally:
                 interrupting.cancel()
 

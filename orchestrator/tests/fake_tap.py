@@ -2,7 +2,7 @@
 
 Settings: streams {name: rows}, state_every, fail_after [stream, rows], how (exit, kill, garbage, hang, shout), secret,
 password, pause (seconds after each row), columns {stream: properties} (or that as JSON text), keys {stream: names},
-sends {stream: properties} (in its SCHEMA, other than in the catalog).
+sends {stream: properties} (in its SCHEMA, other than in the catalog), say (more last words).
 """
 
 import json
@@ -57,7 +57,7 @@ def write(message):
 
 def fail(how):
     if how == "exit":
-        print("CRITICAL stream orders: the source went away", file=sys.stderr)
+        print(f"CRITICAL stream orders: the source went away{config.get('say', '')}", file=sys.stderr)
         sys.exit(7)
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)

@@ -4,7 +4,17 @@ import pytest
 
 from ipai.control_plane import StreamMetrics
 from ipai.drift import StreamSchema
-from ipai.plugin_logs import Meter, Metric, is_metric, message_of, parse_metric, parse_schema
+from ipai.plugin_logs import (
+    Meter,
+    Metric,
+    PluginLine,
+    is_metric,
+    message_of,
+    parse_backoff,
+    parse_line,
+    parse_metric,
+    parse_schema,
+)
 
 SDK = (
     "2026-01-01 10:00:00,000 | INFO     | singer_sdk.metrics | "
@@ -89,3 +99,75 @@ def test_the_meter_prefers_what_the_target_counted() -> None:
 )
 def test_the_message_of_a_line(line: str, expected: str) -> None:
     assert message_of(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            "2026-11-22 21:05:54,885 | WARNING  | tap-x.orders      | slow | very",
+            PluginLine("warning", "tap-x.orders", "orders", "slow | very"),
+        ),
+        (
+            "2026-11-22 21:05:54,885 | INFO     | tap-x             | Stream 'items': begun",
+            PluginLine("info", "tap-x", "items", "Stream 'items': begun"),
+        ),
+        (
+            "time=2026-01-01 10:00:00 name=singer level=CRITICAL message=gone",
+            PluginLine("critical", "singer", None, "gone"),
+        ),
+        (
+            "ERROR stream orders: the source went away",
+            PluginLine("error", None, "orders", "stream orders: the source went away"),
+        ),
+        (
+            '{"level":"error","pid":1,"logger_name":"tap-x.items","ts":1.5,"stream_name":null,"message":"no"}',
+            PluginLine("error", "tap-x.items", "items", "no"),
+        ),
+        ('{"level": "error"', PluginLine(None, None, None, '{"level": "error"')),
+        ("[1, 2]", PluginLine(None, None, None, "[1, 2]")),
+        ("Traceback (most recent call last):", PluginLine(None, None, None, "Traceback (most recent call last):")),
+        ("all orders are in", PluginLine(None, None, None, "all orders are in")),  # a word, not a name
+    ],
+)  # fmt: skip
+def test_a_line_in_parts(line: str, expected: PluginLine) -> None:
+    assert parse_line(line, {"orders", "items"}) == expected
+
+
+STRUCTURED = (
+    '{"level":"info","pid":1,"logger_name":"singer_sdk.metrics","ts":1.5,"app_name":"singer-sdk","stream_name":null,'
+    '"message":"METRIC","metric_info":{"type":"counter","metric":"record_count","value":7,"tags":{"stream":"a","pid":1}},"extra":{}}'
+)
+
+
+def test_metrics_of_the_structured_log_are_read() -> None:
+    assert parse_metric(STRUCTURED) == Metric("a", "record_count", 7)
+    assert is_metric(STRUCTURED)
+    assert parse_metric(STRUCTURED.replace('"value":7', '"value":null')) is None
+
+
+def test_http_calls_are_whichever_says_more() -> None:
+    meter = Meter()
+    for stream, name, value in [
+        ("failed", "http_request_duration", 0.1), ("failed", "http_request_duration", 0.1),  # none of them was good
+        ("both", "http_request_duration", 0.1), ("both", "http_request_duration", 0.1),
+        ("both", "http_request_count", 1),
+        ("counted", "http_request_count", 40), ("counted", "http_request_count", 2),
+    ]:  # fmt: skip
+        meter.add("tap", Metric(stream, name, value))
+    assert {each.stream: each.http_requests for each in meter.streams()} == {"failed": 2, "both": 2, "counted": 42}
+
+
+@pytest.mark.parametrize(
+    ("line", "retried"),
+    [
+        ("2026-11-22 21:05:54,885 | INFO     | tap-x.orders | Backing off _request(...) for 1.0s (Timeout)", True),
+        (
+            "2026-11-22 21:05:54,885 | ERROR    | tap-x.orders | Backing off 1.00 seconds after 1 tries for URL /x",
+            False,
+        ),
+        ("INFO Backing off request(...) for 0.4s (requests.exceptions.ConnectionError)", False),  # whose?
+    ],
+)
+def test_a_retry_is_counted_once(line: str, retried: bool) -> None:
+    assert (parse_backoff(parse_line(line, {"orders"})) is not None) == retried

@@ -30,7 +30,7 @@ LAST_RELEASE = "ca5612f"
 ORDERS = [["orders", number] for number in range(1, 6)]
 ITEMS = [["items", number] for number in range(1, 4)]
 # These need no control plane, make their own, or build Silver from Bronze alone; `init` is what the others ask for.
-APART = {"init", "validate", "demo", "transform", "local"}
+APART = {"install", "init", "validate", "demo", "transform", "local"}
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""`python tests/bench tap-odoo …`, `… target-postgres …`, `… control-plane …`; each has its --help."""
+"""`python tests/bench tap-odoo …`, `… target-postgres …`, `… control-plane …`, `… metrics …`; each has its --help."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "tap-odoo": "tap_odoo.py",
     "target-postgres": "target_postgres.py",
     "control-plane": "control_plane.py",
+    "metrics": "scrape.py",
 }
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ipai.cli import audit, demo, drift, fleet, instances, lake, notify, retain, runs, secrets, specs, state
+from ipai.cli import audit, demo, drift, fleet, instances, lake, notify, observe, retain, runs, secrets, specs, state
 from ipai.cli.output import EXIT_CODES, ErrorReporting
 from ipai.local import default_home
 from ipai.service import Platform
@@ -43,6 +43,6 @@ def main(context: click.Context, database: str | None, home: Path) -> None:
     context.obj = Platform(home.expanduser().resolve(), database or None)
 
 
-for module in (specs, instances, runs, fleet, drift, state, secrets, notify, retain, audit, lake, demo):
+for module in (specs, instances, runs, fleet, drift, observe, state, secrets, notify, retain, audit, lake, demo):
     for command in module.COMMANDS:
         main.add_command(command)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ipai.cli.observe import metrics_options
 from ipai.cli.output import json_option, print_json, print_table
 from ipai.leases import LEASE_SECONDS
 from ipai.redaction import EVERYTHING
@@ -37,38 +38,50 @@ def _worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @_worker_options
+@metrics_options
 @_json_lines
 @click.pass_obj
-def worker(platform: Platform, concurrency: int, queues: tuple[str, ...], lease_seconds: float, as_json: bool) -> None:
+def worker(
+    platform: Platform, concurrency: int, queues: tuple[str, ...], lease_seconds: float, metrics_host: str,
+    metrics_port: int | None, as_json: bool,
+) -> None:  # fmt: skip
     """Execute queued runs until SIGTERM or Ctrl-C.
 
     Start as many as you like, on as many machines: they share the database and nothing else. A worker that is told to
     end stops its runs at their last STATE; others go on from there.
     """
     _log_to_stderr(as_json)
-    platform.fleet.work(concurrency=concurrency, queues=queues or None, lease_seconds=lease_seconds, schedule=False)
+    with platform.watch.serving(metrics_host, metrics_port):
+        platform.fleet.work(concurrency=concurrency, queues=queues or None, lease_seconds=lease_seconds, schedule=False)
 
 
 @click.command()
+@metrics_options
 @_json_lines
 @click.pass_obj
-def scheduler(platform: Platform, as_json: bool) -> None:
+def scheduler(platform: Platform, metrics_host: str, metrics_port: int | None, as_json: bool) -> None:
     """Enqueue what is due, and find stalled and late runs, until SIGTERM or Ctrl-C.
 
     Any number may run at once: each thing is done by one of them.
     """
     _log_to_stderr(as_json)
-    platform.fleet.schedule()
+    with platform.watch.serving(metrics_host, metrics_port):
+        platform.fleet.schedule()
 
 
 @click.command()
 @_worker_options
+@metrics_options
 @_json_lines
 @click.pass_obj
-def up(platform: Platform, concurrency: int, queues: tuple[str, ...], lease_seconds: float, as_json: bool) -> None:
+def up(
+    platform: Platform, concurrency: int, queues: tuple[str, ...], lease_seconds: float, metrics_host: str,
+    metrics_port: int | None, as_json: bool,
+) -> None:  # fmt: skip
     """Be scheduler and worker in one process: all that a small server needs."""
     _log_to_stderr(as_json)
-    platform.fleet.work(concurrency=concurrency, queues=queues or None, lease_seconds=lease_seconds, schedule=True)
+    with platform.watch.serving(metrics_host, metrics_port):
+        platform.fleet.work(concurrency=concurrency, queues=queues or None, lease_seconds=lease_seconds, schedule=True)
 
 
 @click.command()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ipai.cli.output import console, json_option, print_json, print_table, show, status_text
+from ipai.cli.output import console, json_option, plain, print_json, print_table, show, status_text
 from ipai.cli.progress import RunProgress
 from ipai.errors import RunFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ipai.control_plane import Run, StreamMetrics
+    from ipai.control_plane import LogLine, Run, StreamMetrics
     from ipai.service import Platform
 
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
@@ -130,16 +131,39 @@ def status(platform: Platform, name: str | None, limit: int, as_json: bool) -> N
 @click.option("--run", "run_id", type=int, help="The run's number; the newest by default.")
 @click.option("--side", type=click.Choice(["tap", "target", "ipai"]), help="Only what one side said.")
 @click.option("--tail", type=click.IntRange(min=1), default=None, help="Only the last lines.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with new lines until the run ends.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="json: an object a line, with run, instance, line, at, side, level, stream, message.",
+)  # fmt: skip
 @json_option
 @click.pass_obj
-def logs(platform: Platform, name: str, run_id: int | None, side: str | None, tail: int | None, as_json: bool) -> None:
-    """Show what the tap and the target said during a run."""
+def logs(
+    platform: Platform, name: str, run_id: int | None, side: str | None, tail: int | None, follow: bool, form: str,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Show what the tap and the target said during a run. With --follow, --json means --format json."""
     found, lines = platform.logs(name, run_id=run_id, side=side, limit=tail)
-    if as_json:
+    if as_json and not follow:
         print_json({"run": found, "lines": lines})
         return
+    as_json |= form == "json"
     for line in lines:
+        _print_line(found, line, as_json)
+    if follow:
+        for line in platform.watch.follow(found, side=side, after=lines[-1].line if lines else 0):
+            _print_line(found, line, as_json)
+
+
+def _print_line(run: Run, line: LogLine, as_json: bool) -> None:
+    if not as_json:
         click.echo(f"{show(line.logged_at)} {line.side:<6} {line.message}")
+        return
+    document = {
+        "run": run.id, "instance": run.instance, "line": line.line, "at": line.logged_at, "side": line.side,
+        "level": line.level, "stream": line.stream, "message": line.message,
+    }  # fmt: skip
+    click.echo(json.dumps(plain(document), ensure_ascii=False))
 
 
 _RUN_HEADINGS = [">run", "instance", "status", "started", ">seconds", "because", ">attempt"]
@@ -151,8 +175,17 @@ def _run_row(run: Run) -> tuple[Any, ...]:
 
 def _print_streams(streams: Sequence[StreamMetrics]) -> None:
     if streams:
-        rows = [(each.stream, each.rows, each.bytes, each.seconds) for each in streams]
-        print_table(["stream", ">rows", ">bytes", ">seconds"], rows)
+        columns: dict[str, list[Any]] = {
+            "stream": [each.stream for each in streams],
+            ">rows": [each.rows for each in streams],
+            ">bytes": [each.bytes for each in streams],
+            ">seconds": [each.seconds for each in streams],
+            ">http calls": [each.http_requests for each in streams],
+            ">retries": [each.retries for each in streams],
+        }
+        # Only taps of HTTP sources have something to say in the last two.
+        said = {name: column for name, column in columns.items() if any(value is not None for value in column)}
+        print_table(list(said), list(zip(*said.values(), strict=True)))
 
 
 COMMANDS = (run, backfill, status, logs)

@@ -4,6 +4,7 @@ from ipai.control_plane.audit import AuditEntry
 from ipai.control_plane.plane import ControlPlane
 from ipai.control_plane.records import (
     Drift,
+    FleetMember,
     LogLine,
     QuotaGroup,
     Run,
@@ -19,6 +20,7 @@ __all__ = [
     "AuditEntry",
     "ControlPlane",
     "Drift",
+    "FleetMember",
     "LogLine",
     "QuotaGroup",
     "Run",

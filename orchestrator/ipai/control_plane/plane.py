@@ -9,6 +9,8 @@ from ipai.control_plane import migrations
 from ipai.control_plane.audit import AuditLog
 from ipai.control_plane.database import Database
 from ipai.control_plane.drift import DriftStore
+from ipai.control_plane.figures import FigureStore
+from ipai.control_plane.fleet import FleetStore
 from ipai.control_plane.notifications import NotificationStore
 from ipai.control_plane.retention import RetentionStore
 from ipai.control_plane.runs import RunStore
@@ -42,6 +44,8 @@ class ControlPlane:
         self.runs = RunStore(self._database)
         self.states = StateStore(self._database)
         self.schedules = ScheduleStore(self._database)
+        self.fleet = FleetStore(self._database)
+        self.figures = FigureStore(self._database)
         self.secrets = SecretStore(self._database)
         self.audit = AuditLog(self._database)
         self.notifications = NotificationStore(self._database)

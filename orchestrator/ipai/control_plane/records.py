@@ -67,6 +67,8 @@ class LogLine:
     logged_at: datetime
     side: str
     message: str
+    level: str | None = None
+    stream: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,17 @@ class SeenSchema:
     left_out: Sequence[str]
     run_id: int | None
     seen_at: datetime
+
+
+class FleetMember:
+    """A worker or a scheduler; `silent_seconds` is how long ago it was seen, by the database's clock."""
+
+    name: str
+    kind: str
+    host: str
+    started_at: datetime
+    seen_at: datetime
+    silent_seconds: float
 
 
 @cache

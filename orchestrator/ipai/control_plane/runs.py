@@ -202,14 +202,16 @@ class RunStore(Room):
                     "logged_at": each.logged_at,
                     "side": each.side,
                     "message": each.message,
+                    "level": each.level,
+                    "stream": each.stream,
                 }
                 for each in lines
             ],
         )
 
-    def logs(self, run_id: int, *, side: str | None, limit: int | None) -> list[LogLine]:
-        """The last lines of a run, oldest first."""
-        return self._records(LogLine, "logs", run_id=run_id, side=side, limit=limit)
+    def logs(self, run_id: int, *, side: str | None, limit: int | None, after: int = 0) -> list[LogLine]:
+        """The last lines of a run behind one of them, oldest first."""
+        return self._records(LogLine, "logs", run_id=run_id, side=side, limit=limit, after=after)
 
     def save_metrics(self, run: Run, metrics: Iterable[StreamMetrics]) -> None:
         for each in metrics:

@@ -2,5 +2,6 @@
 
 from ipai.service.fleet import Fleet
 from ipai.service.platform import Checked, Platform, RunReport
+from ipai.service.watch import Check, Health, Watch
 
-__all__ = ["Checked", "Fleet", "Platform", "RunReport"]
+__all__ = ["Check", "Checked", "Fleet", "Health", "Platform", "RunReport", "Watch"]

@@ -23,10 +23,11 @@ from ipai.service.fleet import Fleet
 from ipai.service.notifications import Notifications
 from ipai.service.retention import Retention
 from ipai.service.secrets import Secrets
+from ipai.service.watch import Watch
 from ipai.singer_catalog import Catalog, select, selected_streams
 from ipai.specs import Catalogs, builtin_connectors, load_catalogs
 from ipai.stopping import Stop
-from ipai.transform import NodeResult, transform
+from ipai.transform import DBT, NodeResult, transform
 from ipai.worker import worker_name
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ class Platform:
     def drift(self) -> Drifts:
         """What has changed in the sources' schemas, and deciding on it."""
         return Drifts(self)
+
+    @property
+    def watch(self) -> Watch:
+        """What there is to see, and how it is handed on."""
+        return Watch(self)
 
     @property
     def secrets(self) -> Secrets:
@@ -160,6 +166,17 @@ class Platform:
             return sorted(
                 {**builtin_connectors(), **control_plane.specs.connectors()}.values(), key=lambda each: each.name
             )
+
+    def install(self, names: Sequence[str]) -> dict[str, Path]:
+        """Install plugins of connectors that come with the platform, and `dbt`; their executables.
+
+        Raises:
+            NotFoundError: there is no such connector.
+        """
+        plugins = {"dbt": DBT, **{name: connector.plugin for name, connector in builtin_connectors().items()}}
+        if unknown := sorted({*names} - plugins.keys()):
+            raise NotFoundError(f"No connector {unknown[0]!r}.", hint=f"There are {', '.join(sorted(plugins))}.")
+        return {name: self.environments.executable(plugins[name]) for name in names}
 
     # Running
 

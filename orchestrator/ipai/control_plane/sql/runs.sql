@@ -69,14 +69,14 @@ where id in (
 order by instance
 
 -- name: log_insert
-insert into connectors.connector_run_logs (run_id, line, logged_at, side, message)
-values (%(run_id)s, %(line)s, %(logged_at)s, %(side)s, %(message)s)
+insert into connectors.connector_run_logs (run_id, line, logged_at, side, message, level, stream)
+values (%(run_id)s, %(line)s, %(logged_at)s, %(side)s, %(message)s, %(level)s, %(stream)s)
 
 -- name: logs
-select line, logged_at, side, message from (
-    select line, logged_at, side, message
+select line, logged_at, side, message, level, stream from (
+    select line, logged_at, side, message, level, stream
     from connectors.connector_run_logs
-    where run_id = %(run_id)s and (%(side)s::text is null or side = %(side)s)
+    where run_id = %(run_id)s and line > %(after)s and (%(side)s::text is null or side = %(side)s)
     order by line desc
     limit %(limit)s
 ) newest
