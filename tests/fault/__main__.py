@@ -1,4 +1,7 @@
-"""Many seeds: `python -m tests.fault --runs 200`, or one again: `python -m tests.fault --seed 17`."""
+"""Many seeds: `python -m tests.fault --runs 200`, or one again: `python -m tests.fault --seed 17`.
+
+`python -m tests.fault fleet --seed 1 --minutes 3` does it to a whole fleet, see `tests.chaos`.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,18 @@ import threading
 import time
 from collections import Counter
 
+from tests.chaos.__main__ import main as fleet
+
 from .campaign import Result, conduct
 from .plan import FAULTS, MODES, make_plan
 from .server import Server
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["fleet"]:
+        del sys.argv[1]
+        fleet()
+        return
     parser = argparse.ArgumentParser(prog="python -m tests.fault", description=__doc__)
     parser.add_argument("--runs", type=int, default=200, help="how many seeds")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
