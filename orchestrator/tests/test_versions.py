@@ -234,6 +234,8 @@ def test_new_code_on_the_old_schema_asks_for_init(
         arguments = [*path, *example(command, file)]
         if path[0] == "schedule" and path[1] in {"pause", "resume"}:
             arguments = [*path, "test_fake"]
+        if path == ("notify", "add"):
+            arguments += ["--webhook", "https://example.org/hook"]
         monkeypatch.setattr("sys.argv", ["ipai", *arguments])
         done = CliRunner().invoke(
             main, ["--home", str(tmp_path / "home"), "--database", old_database, *arguments], input="x"

@@ -147,6 +147,7 @@ class SeenSchema:
     seen_at: datetime
 
 
+@dataclass(frozen=True)
 class FleetMember:
     """A worker or a scheduler; `silent_seconds` is how long ago it was seen, by the database's clock."""
 
