@@ -49,6 +49,7 @@ class LeaseKeeper:
         self._held: dict[int, _Held] = {}
         self._changed = threading.Condition()
         self._closed = False
+        self._stopping: Reason | None = None
         self._thread = threading.Thread(target=self._work, name="leases", daemon=True)
 
     def __enter__(self) -> Self:
@@ -66,6 +67,8 @@ class LeaseKeeper:
         """Keep a run that has just been claimed; `stop` hears of a request to cancel, and of the loss of the lease."""
         with self._changed:
             self._held[run.id] = _Held(run, stop, time.monotonic() + self.lease_seconds)
+            if self._stopping is not None:
+                stop.request(self._stopping)
             self._changed.notify()
         try:
             yield
@@ -74,7 +77,9 @@ class LeaseKeeper:
                 del self._held[run.id]
 
     def stop_all(self, reason: Reason) -> None:
+        """Stop the runs that are held, and those that were claimed in this very moment."""
         with self._changed:
+            self._stopping = reason
             for held in self._held.values():
                 held.stop.request(reason)
 

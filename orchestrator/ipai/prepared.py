@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
@@ -181,6 +182,8 @@ def prepare(
         ),
         SecretReader(control_plane.secrets, keys or SecretKeys(), instance.name, run, why),
     )
+    # No plugin sees what is meant for another: not what its own settings name, nor what any other's do.
+    resolver.used_variables.update(control_plane.specs.variables())
     given = {
         "tap": {**source.config, **instance.source.config},
         "target": {**destination.config, **instance.destination.config},
@@ -212,7 +215,9 @@ def _private_folder() -> Iterator[Path]:
     for left_behind in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
         # Whoever lives holds the lock in its folder, after a first moment; another user's cannot be opened.
         with suppress(OSError, Timeout):
-            if time.time() - left_behind.stat().st_mtime > _SETTLED_SECONDS:
+            found = left_behind.lstat()
+            ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()  # no link, and nobody else's
+            if ours and time.time() - found.st_mtime > _SETTLED_SECONDS:
                 with FileLock(left_behind / "lock", blocking=False):
                     shutil.rmtree(left_behind, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX) as folder, FileLock(Path(folder) / "lock"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ipai import interrupts
 from ipai.backfills import backfill_catalog, backfill_state
+from ipai.control_plane import ControlPlane
 from ipai.drift_watch import DriftWatch
 from ipai.errors import BusyError, DatabaseError, IpaiError, PluginError, SpecError
 from ipai.failures import PluginFailedError, pipeline_failure
@@ -22,13 +24,16 @@ from ipai.singer_catalog import select, selected_bookmarks, selected_streams
 from ipai.stopping import Reason, Stop, StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from ipai.control_plane import ControlPlane, Run, StreamMetrics
+    from ipai.control_plane import Run, StreamMetrics
     from ipai.plugins import PluginEnvironments
     from ipai.secrets import SecretKeys
     from ipai.singer_catalog import Catalog
+
+
+_RECONNECT_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,7 @@ def execute(
             streams = recorder.flush()
             finished = control_plane.runs.finish(run, "succeeded")
     except BaseException as error:
-        with suppress(DatabaseError):  # with the database gone too, the first error is the one to tell
-            _close(recorder, error)
+        _close(recorder, error)
         raise
     if finished is None:
         raise StoppedError(Reason.LOST)
@@ -85,18 +89,35 @@ def _close(recorder: Recorder, error: BaseException) -> None:
         return  # it is somebody else's by now
     described = recorder.describe(error)
     recorder.log("ipai", described["message"])
-    streams = recorder.flush()
     if isinstance(error, StoppedError):
         status, kind = "cancelled", error.reason.value
     elif isinstance(error, KeyboardInterrupt):
         status, kind = "cancelled", Reason.CANCELLED.value
     else:
         status, kind = "failed", error.kind if isinstance(error, IpaiError) else "transient"
-    recorder.control_plane.runs.finish(
-        recorder.run, status, described, kind=kind, retry_after=getattr(error, "retry_after", None),
-        retry_streams=getattr(error, "streams", None),
-    )  # fmt: skip
-    recorder.lineage.ended(status, streams, described, getattr(error, "streams", None))
+    retry = {"retry_after": getattr(error, "retry_after", None), "retry_streams": getattr(error, "streams", None)}
+
+    def finish() -> None:
+        streams = recorder.flush()
+        recorder.control_plane.runs.finish(recorder.run, status, described, kind=kind, **retry)
+        recorder.lineage.ended(status, streams, described, retry["retry_streams"])
+
+    try:
+        finish()
+    except DatabaseError:
+        # It may be what the run failed of. Where it is back soon, the record says so, not that a worker vanished.
+        _again(recorder, finish)
+
+
+def _again(recorder: Recorder, finish: Callable[[], None]) -> None:
+    deadline = time.monotonic() + _RECONNECT_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with ControlPlane(recorder.control_plane.url) as recorder.control_plane:
+                finish()
+                return
+        except DatabaseError:
+            time.sleep(0.5)
 
 
 @dataclass(frozen=True)
@@ -228,8 +249,7 @@ def _starting_state(ready: PreparedInstance, recorder: Recorder, parts: Sequence
     """Take the STATE over, and say what the taps start from."""
     run, states = recorder.run, recorder.control_plane.states
     if run.kind == "backfill":
-        resuming = run.trigger in {"retry", "resume"}
-        state = states.take_over(run, anew=not resuming)
+        state = states.take_over(run)  # what an earlier attempt at it has come to
         catalog = {"streams": [entry for part in parts if part.catalog for entry in part.catalog["streams"]]}
         return state or backfill_state(ready.source, catalog, run)
     if not run.full_refresh:

@@ -92,10 +92,10 @@ def decide(schedule: Timed, due_at: datetime | None, now: datetime) -> Decision:
     if (end := blackout_end(schedule, now)) is not None:
         # Like downtime: at its end one run makes up for all that was due, or none does.
         return Decision(
-            None, due_at, end if schedule.catch_up == "one" else next_due(schedule, end - timedelta(seconds=1))
+            None, None, end if schedule.catch_up == "one" else next_due(schedule, end - timedelta(seconds=1))
         )
     if schedule.catch_up == "none" and now - due_at > DOWNTIME:
-        return Decision(None, due_at, upcoming)
+        return Decision(None, None, upcoming)
     jitter = timedelta(seconds=random.uniform(0, schedule.jitter_seconds))  # noqa: S311 - it only spreads the load
     return Decision(now + jitter, due_at, upcoming)
 

@@ -16,11 +16,11 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ipai.errors import DatabaseError, IpaiError
+from ipai.control_plane import NEVER
+from ipai.errors import DatabaseError
 from ipai.heartbeat import BEAT_SECONDS, Heartbeat, member_name
 from ipai.lineage import Lineage
 from ipai.retention import run_daily
@@ -28,6 +28,7 @@ from ipai.schedule import decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from ipai.control_plane import ControlPlane
     from ipai.secrets import SecretKeys
@@ -53,13 +54,13 @@ def tick(control_plane: ControlPlane, now: datetime | None = None) -> Ticked:
     """Do what is due.
 
     Args:
-        now: the moment for schedules; the clock's if left out.
+        now: the moment for schedules; the database's clock if left out.
     """
     stalled = control_plane.runs.reap()
     for run in stalled:
         _logger.warning("run %s of %s: its worker %s disappeared", run.id, run.instance, run.worker)
         Lineage.lost(control_plane, run)
-    scheduled = enqueue_due(control_plane, now or datetime.now(timezone.utc))
+    scheduled = enqueue_due(control_plane, now or control_plane.schedules.now())
     return Ticked(len(stalled), scheduled, control_plane.runs.defer_due())
 
 
@@ -73,10 +74,9 @@ def enqueue_due(control_plane: ControlPlane, now: datetime) -> int:
         runs = [(schedule, decision.run_at) for schedule, decision in decided if decision.run_at is not None]
         if runs:
             control_plane.schedules.enqueue(runs)
-        # What never comes true again is put where no tick looks.
-        never = datetime.max.replace(tzinfo=timezone.utc)
         control_plane.schedules.move_on(
-            [(schedule, decision.next_at or never, decision.due_at) for schedule, decision in decided]
+            # What never comes true again is put where no tick looks.
+            [(schedule, decision.next_at or NEVER, decision.due_at) for schedule, decision in decided]
         )
         return len(runs)
 
@@ -125,7 +125,7 @@ def _tick_until(connect: Callable[[], ControlPlane], stop: threading.Event) -> N
                         heartbeat.beat(control_plane)
                     if started - told_late_at >= _LATE_SECONDS:
                         told_late_at = started
-                        control_plane.schedules.tell_late(datetime.now(timezone.utc))
+                        control_plane.schedules.tell_late(control_plane.schedules.now())
                         control_plane.secrets.tell_expiring()
                     stop.wait(max(0.0, _SECONDS - (time.monotonic() - started)))
                 heartbeat.end(control_plane)
@@ -134,6 +134,6 @@ def _tick_until(connect: Callable[[], ControlPlane], stop: threading.Event) -> N
                 raise
             _logger.warning("The database is away, trying again: %s", error)
             stop.wait(_SECONDS)
-        except IpaiError:
+        except Exception:
             _logger.exception("A tick failed")
             stop.wait(_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,10 @@ import psycopg
 import pytest
 
 from ipai.control_plane import ControlPlane, Run
-from ipai.errors import BusyError
-from ipai.scheduler import tick
+from ipai.errors import BusyError, DatabaseError
+from ipai.leases import LeaseKeeper
+from ipai.scheduler import enqueue_due, tick
+from ipai.stopping import Reason, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,9 +42,9 @@ def sql(platform: Platform) -> Iterator[Callable[..., list[Any]]]:
 
 def claimed(control_plane: ControlPlane, run: Run) -> Run:
     """Start a run as a worker does that has got its job from the queue."""
-    control_plane.runs.enqueue(  # what waits already is brought forward, and gets its job
-        run.instance, streams=run.streams, full_refresh=run.full_refresh
-    )
+    with psycopg.connect(control_plane.url) as connection:
+        connection.execute("update connectors.connector_runs set due_at = now() where id = %s", [run.id])
+    control_plane.runs.defer_due()
     found = control_plane.runs.claim(run.id, "worker test", LEASE)
     assert isinstance(found, Run)
     return found
@@ -133,7 +136,8 @@ def test_a_run_by_hand_brings_a_waiting_retry_forward(control_plane: ControlPlan
     retry = retry_of(control_plane, claimed(control_plane, control_plane.runs.enqueue(name)), "transient")
     assert retry is not None
     asked = control_plane.runs.enqueue(name)
-    assert (asked.id, asked.attempt) == (retry.id, 2)
+    # It is this request from now on, with all its attempts.
+    assert (asked.id, asked.attempt, asked.trigger, asked.first_run_id) == (retry.id, 1, "manual", None)
     assert asked.due_at <= now()
 
 
@@ -230,3 +234,126 @@ def test_a_run_left_open_by_a_version_without_leases_is_closed(
     sql(f"insert into connectors.connector_runs (instance, started_at) values ('{name}', now() - interval '1 hour')")
     assert platform.run(name).run.status == "succeeded"
     assert sql("select status from connectors.connector_runs order by id") == [("failed",), ("succeeded",)]
+
+
+def test_backfills_of_other_spans_do_not_share_their_bookmarks(
+    control_plane: ControlPlane, declare: Callable[..., str]
+) -> None:
+    """The retry of one used to go on from where the other had ended, and loaded nothing of its own span."""
+    name = declare({})
+    states = control_plane.states
+    first = claimed(
+        control_plane, control_plane.runs.enqueue(name, backfill=(datetime(2020, 1, 1, tzinfo=timezone.utc), None))
+    )
+    states.take_over(first)
+    states.store(first, states.open_part(first, 0, {}, None), {"bookmarks": {"orders": {"id": 1}}})
+    retry = retry_of(control_plane, first, "transient")
+    assert retry is not None
+    other = claimed(
+        control_plane, control_plane.runs.enqueue(name, backfill=(datetime(2026, 1, 1, tzinfo=timezone.utc), None))
+    )
+    assert states.take_over(other) == {}
+    states.store(other, states.open_part(other, 0, {}, None), {"bookmarks": {"orders": {"id": 99}}})
+    states.fold(other)
+    control_plane.runs.finish(other, "succeeded")
+    assert states.take_over(claimed(control_plane, retry)) == {"bookmarks": {"orders": {"id": 1}}}
+    assert states.of(name) == {}
+
+
+def test_the_target_of_a_stalled_run_is_refused_before_anybody_else_starts(
+    control_plane: ControlPlane, declare: Callable[..., str], sql: Any
+) -> None:
+    """It stores the STATE in its own part of it, with the statement of `target_postgres.bookmarks`."""
+    zombie = claimed(control_plane, control_plane.runs.enqueue(declare({})))
+    control_plane.states.take_over(zombie)
+    part = control_plane.states.open_part(zombie, 0, {}, None)
+    token = zombie.fencing_token
+    as_target = (
+        f"insert into connectors.connector_state as b (id, state, fencing_token) values ('{part}', '{{}}', {token}) "
+        f"on conflict (id) do update set state = excluded.state where b.fencing_token <= {token} returning 1"
+    )
+    assert sql(as_target) == [(1,)]
+    sql("update connectors.connector_runs set lease_expires_at = now() - interval '1 second'")
+    control_plane.runs.reap()
+    assert sql(as_target) == []
+
+
+def test_a_backfill_fences_the_parts_of_the_sync_before_it(
+    control_plane: ControlPlane, declare: Callable[..., str], sql: Any
+) -> None:
+    name = declare({})
+    sync = claimed(control_plane, control_plane.runs.enqueue(name))
+    control_plane.states.take_over(sync)
+    part = control_plane.states.open_part(sync, 0, {}, None)
+    control_plane.runs.finish(sync, "failed", kind="config")
+    backfill = control_plane.runs.enqueue(name, backfill=(datetime(2026, 1, 1, tzinfo=timezone.utc), None))
+    backfill = claimed(control_plane, backfill)
+    control_plane.states.take_over(backfill)
+    assert sql(f"select fencing_token from connectors.connector_state where id = '{part}'") == [
+        (backfill.fencing_token,)
+    ]
+
+
+def test_a_bookmark_that_a_dead_target_holds_is_freed(
+    platform: Platform, control_plane: ControlPlane, declare: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of a run too: it used to wait for ever, with its lease renewed."""
+    monkeypatch.setattr("ipai.control_plane.states._LOCK_TIMEOUT", "200ms")
+    run = claimed(control_plane, control_plane.runs.enqueue(declare({})))
+    control_plane.states.take_over(run)
+    part = control_plane.states.open_part(run, 0, {}, None)
+    target = psycopg.connect(platform.url, application_name=f"ipai target {run.instance}")
+    with suppress(psycopg.OperationalError), target:  # its session is ended
+        target.execute("select 1 from connectors.connector_state where id = %s for update", [part])
+        assert control_plane.states.fold(run) == {}
+    with psycopg.connect(platform.url, application_name="somebody else") as other:
+        other.execute("select 1 from connectors.connector_state where id = %s for update", [part])
+        with pytest.raises(DatabaseError, match="locked by another session"):
+            control_plane.states.fold(run)
+
+
+def test_cancelling_does_not_wait_for_who_takes_the_job(
+    control_plane: ControlPlane, declare: Callable[..., str], platform: Platform
+) -> None:
+    run = control_plane.runs.enqueue(declare({}))
+    with psycopg.connect(platform.url) as claimer:
+        claimer.execute("select from connectors_queue.procrastinate_jobs for update")
+        assert control_plane.runs.cancel(run.id) == "cancelled"
+    assert control_plane.runs.claim(run.id, "worker", LEASE) == "gone"
+
+
+def test_a_run_in_the_foreground_leaves_the_queue(
+    control_plane: ControlPlane, declare: Callable[..., str], sql: Any
+) -> None:
+    name = declare({})
+    queued = control_plane.runs.enqueue(name)
+    run = control_plane.runs.start(name, "cli a", LEASE)
+    assert run.id == queued.id
+    assert sql("select count(*) from connectors_queue.procrastinate_jobs") == [(0,)]
+    control_plane.runs.finish(run, "failed", {"message": "no"}, kind="transient")
+    assert len(control_plane.runs.of(name, 5)) == 1  # somebody looks on, so nobody tries again
+
+
+def test_a_scheduled_run_waits_for_the_quota_of_the_retry_it_takes_the_place_of(
+    control_plane: ControlPlane, declare: Callable[..., str]
+) -> None:
+    name = declare({}, schedule="* * * * *")
+    noon = datetime(2027, 1, 1, 12, tzinfo=timezone.utc)
+    enqueue_due(control_plane, noon)
+    retry = retry_of(control_plane, claimed(control_plane, control_plane.runs.enqueue(name)), "quota", retry_after=7200)
+    assert retry is not None
+    enqueue_due(control_plane, noon + timedelta(minutes=1))
+    waiting = control_plane.runs.run(retry.id)
+    assert (waiting.trigger, waiting.attempt, waiting.due_at) == ("schedule", 1, retry.due_at)
+    assert control_plane.runs.enqueue(name).due_at <= now()  # a person who asks is not held up
+
+
+def test_a_run_claimed_while_its_worker_is_told_to_end_is_told_too(
+    control_plane: ControlPlane, declare: Callable[..., str]
+) -> None:
+    run = claimed(control_plane, control_plane.runs.enqueue(declare({})))
+    with LeaseKeeper(lambda: ControlPlane(control_plane.url)) as leases:
+        leases.stop_all(Reason.INTERRUPTED)
+        stop = Stop()
+        with leases.hold(run, stop):
+            assert stop.reason is Reason.INTERRUPTED

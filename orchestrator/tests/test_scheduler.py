@@ -155,15 +155,52 @@ def test_lateness_is_told_once(control_plane: ControlPlane, declare: Callable[..
     assert (payload["due_at"], payload["latest_seconds"]) == ("2027-01-01T12:00:00+00:00", 7200)
 
 
+def test_lateness_counts_from_the_first_run_that_is_owed(
+    control_plane: ControlPlane, declare: Callable[..., str]
+) -> None:
+    """An hourly schedule moves on before a tier of two hours is over; it was never late."""
+    name = due_at_noon(control_plane, declare, "0 * * * *")
+    for hours in range(4):
+        enqueue_due(control_plane, NOON + timedelta(hours=hours))
+    assert control_plane.schedules.tell_late(NOON + timedelta(hours=2, seconds=1)) == [name]
+
+
+def succeed(control_plane: ControlPlane, name: str, started_at: datetime, **asked: Any) -> None:
+    run = control_plane.runs.start(name, "cli test", 3600, **asked)
+    change(control_plane, f"update connectors.connector_runs set started_at = '{started_at}' where id = {run.id}")
+    assert control_plane.runs.finish(run, "succeeded")
+
+
 def test_who_succeeded_in_time_is_not_late(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
     name = due_at_noon(control_plane, declare, "0 12 * * *")
     enqueue_due(control_plane, NOON)
-    change(
-        control_plane,
-        f"update connectors.connector_runs set status = 'succeeded', started_at = '{NOON}', finished_at = '{NOON}'",
-    )
+    # Neither a span of the past nor a part of the streams is what the schedule owes.
+    succeed(control_plane, name, NOON + MINUTE, backfill=(NOON - timedelta(days=9), None))
+    succeed(control_plane, name, NOON + MINUTE, streams=["orders"])
+    (owing,) = control_plane.schedules.all(name)
+    assert rows(control_plane, "select overdue_since from connectors.connector_schedules") == [(owing.last_due_at,)]
+    succeed(control_plane, name, NOON + MINUTE)
     assert control_plane.schedules.tell_late(NOON + timedelta(days=1)) == []
-    assert control_plane.runs.of(name, 1)[0].status == "succeeded"
+
+
+def test_what_was_left_out_on_purpose_is_not_late(control_plane: ControlPlane, declare: Callable[..., str]) -> None:
+    due_at_noon(
+        control_plane,
+        declare,
+        {"cron": "0 12 * * *", "catch_up": "none", "blackout": [{"from": "11:00", "to": "13:00"}]},
+    )
+    assert enqueue_due(control_plane, NOON) == 0
+    assert control_plane.schedules.tell_late(NOON + timedelta(days=1)) == []
+
+
+def test_a_schedule_that_never_comes_true_can_be_listed_in_the_east(
+    platform: Platform, control_plane: ControlPlane, declare: Callable[..., str]
+) -> None:
+    name = declare({}, schedule="0 12 * * *")
+    change(control_plane, "update connectors.connector_schedules set cron = '0 0 31 2 *'")
+    assert enqueue_due(control_plane, NOON) == 0
+    with ControlPlane(f"{platform.url}?options=-ctimezone%3DAsia/Manila") as eastern:
+        assert eastern.schedules.all(name)[0].next_at is not None
 
 
 def test_a_tick_gives_retries_a_job_when_they_are_due(control_plane: ControlPlane, declare: Callable[..., str]) -> None:

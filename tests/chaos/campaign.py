@@ -54,7 +54,7 @@ config:
   batch_id: ${ipai:run_id}
   end_of_input: finished
   connection_retry_seconds: 5
-  application_name: ipai ${ipai:instance}
+  application_name: ipai target ${ipai:instance}
 state_in_destination:
   state_table: ${ipai:state_table}
   state_id: ${ipai:state_id}

@@ -3,6 +3,7 @@
 from ipai.control_plane.audit import AuditEntry
 from ipai.control_plane.plane import ControlPlane
 from ipai.control_plane.records import (
+    NEVER,
     Drift,
     FleetMember,
     LogLine,
@@ -16,6 +17,7 @@ from ipai.control_plane.records import (
 from ipai.control_plane.states import STATE_TABLE
 
 __all__ = [
+    "NEVER",
     "STATE_TABLE",
     "AuditEntry",
     "ControlPlane",

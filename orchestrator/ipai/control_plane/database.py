@@ -59,6 +59,10 @@ def account() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
+# A network that swallows everything must show well within a lease, not after a quarter of an hour.
+_ALIVE = {"keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 15_000}
+
+
 class Database:
     """One connection in autocommit mode; everything that goes wrong in it becomes a `DatabaseError`.
 
@@ -76,7 +80,7 @@ class Database:
         _check_url(url)
         try:
             self.connection = psycopg.connect(
-                url, autocommit=True, connect_timeout=15, application_name=application_name
+                url, autocommit=True, connect_timeout=15, application_name=application_name, **_ALIVE
             )
             # Not by a connection option, which poolers in front of Supabase drop.
             self.connection.execute("select set_config('ipai.actor', %s, false)", [actor or account()])

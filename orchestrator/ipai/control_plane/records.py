@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+
+
+NEVER = datetime(9999, 1, 1, tzinfo=timezone.utc)  # not the last year's end: in the east that is beyond Python's dates
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
 from ipai.control_plane.database import Room
-from ipai.control_plane.records import LogLine, Run, StreamCost, StreamMetrics
+from ipai.control_plane.records import NEVER, LogLine, Run, StreamCost, StreamMetrics
 from ipai.errors import BusyError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
 _ZOMBIE_SECONDS = 5.0
-_NEVER = datetime(9999, 1, 1, tzinfo=timezone.utc)
 
 
 class RunStore(Room):
@@ -54,10 +53,13 @@ class RunStore(Room):
         """
         with self._database.transaction():
             # No worker takes what is due in the far future; what waits there already is taken from them.
-            waiting = self.enqueue(instance, due_at=_NEVER, **asked)
+            waiting = self.enqueue(instance, due_at=NEVER, **asked)
             run = self.claim(waiting.id, worker, lease_seconds)
             if isinstance(run, str):
                 raise self._busy(instance, run)
+            self._rows("forget_job", id=run.id)
+        # To the end of the session: it is the sign of life of a run in the foreground.
+        self._lock(instance, end_zombies=True)
         return run
 
     def _busy(self, instance: str, outcome: str) -> BusyError:
@@ -144,6 +146,14 @@ class RunStore(Room):
         Raises:
             BusyError: somebody else holds it.
         """
+        self._lock(instance, end_zombies=end_zombies)
+        try:
+            yield
+        finally:
+            if not self._database.connection.closed:  # the session's end frees the lock as well
+                self._do("instance_unlock", instance=instance)
+
+    def _lock(self, instance: str, *, end_zombies: bool) -> None:
         deadline = time.monotonic() + _ZOMBIE_SECONDS
         while not self._rows("instance_lock", instance=instance)[0]["locked"]:
             if not end_zombies or time.monotonic() > 2 * _ZOMBIE_SECONDS + deadline:
@@ -151,11 +161,6 @@ class RunStore(Room):
             if time.monotonic() > deadline:
                 self._rows("instance_lock_holders_end", instance=instance)
             time.sleep(0.1)
-        try:
-            yield
-        finally:
-            if not self._database.connection.closed:  # the session's end frees the lock as well
-                self._do("instance_unlock", instance=instance)
 
     # Looking
 

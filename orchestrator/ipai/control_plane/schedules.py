@@ -58,6 +58,12 @@ class ScheduleStore(Room):
             due_at=[due_at for _, due_at in runs],
         )  # fmt: skip
 
+    def now(self) -> datetime:
+        """The database's clock, by which everything is due."""
+        (row,) = self._rows("now")
+        moment: datetime = row["now"]
+        return moment
+
     def tell_late(self, now: datetime) -> list[str]:
         """Emit `run.late` for instances that should have succeeded by now; their names."""
         return [row["instance"] for row in self._rows("late", now=now)]

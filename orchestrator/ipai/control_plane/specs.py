@@ -61,6 +61,10 @@ class SpecStore(Room):
         for name in drop:
             self._do("instance_delete", name=name)
 
+    def variables(self) -> set[str]:
+        """The environment variables that any setting or channel names."""
+        return {row["name"] for row in self._rows("variables")}
+
     def quotas(self) -> list[QuotaGroup]:
         return self._records(QuotaGroup, "quotas")
 

@@ -2,7 +2,7 @@
 
     prod_odoo              what the instance resumes from
     prod_odoo#0, #1 …      a pipeline's own while a run is under way: its target may write it, in the rows' transaction
-    prod_odoo#backfill     the same for a backfill, which never touches the bookmarks of the instance
+    prod_odoo#backfill.7   of the backfill that began with run 7, which never touches the bookmarks of the instance
 
 A run first *folds* what the parts of the run before have come to into the instance's row. So it does not matter how
 that one ended. From then on the parts carry the new token, and whoever was left behind is refused.
@@ -48,24 +48,7 @@ class StateStore(Room):
         Raises:
             BusyError: a newer run has taken over.
         """
-        try:
-            return self._take_over(run, clear=clear, anew=anew)
-        except psycopg.errors.LockNotAvailable:
-            # A target that was left behind sits in a transaction over its part of the STATE.
-            self._rows("end_targets", name=target_name(run.instance))
-        try:
-            return self._take_over(run, clear=clear, anew=anew)
-        except psycopg.errors.LockNotAvailable:
-            raise DatabaseError(
-                f"The bookmark of {run.instance} is locked by another session for longer than {_LOCK_TIMEOUT}.",
-                hint="Look for it in pg_stat_activity; it is no session of a run that still counts.",
-            ) from None
-
-    def _take_over(self, run: Run, *, clear: Collection[str] | bool, anew: bool) -> dict[str, Any]:
-        connection = self._database.connection
-        with self._database.explained(), connection.transaction():
-            connection.execute(self._statement("lock_timeout"), {"timeout": _LOCK_TIMEOUT})
-            return self._fold(run, lambda state: {} if anew or clear is True else bookmarks.without(state, clear or ()))
+        return self._settle(run, lambda state: {} if anew or clear is True else bookmarks.without(state, clear or ()))
 
     def open_part(self, run: Run, index: int, state: Mapping[str, Any], streams: Collection[str] | None) -> str:
         """Make the row of one pipeline; return its id.
@@ -97,8 +80,23 @@ class StateStore(Room):
         Raises:
             BusyError: a newer run has taken over, and has done so itself.
         """
-        with self._database.transaction():
-            return self._fold(run, lambda state: state)
+        return self._settle(run, lambda state: state)
+
+    def _settle(self, run: Run, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        connection = self._database.connection
+        for ends_targets in (True, False):
+            try:
+                with self._database.explained(), connection.transaction():
+                    connection.execute(self._statement("lock_timeout"), {"timeout": _LOCK_TIMEOUT})
+                    return self._fold(run, change)
+            except psycopg.errors.LockNotAvailable:
+                if ends_targets:
+                    # A target that was left behind sits in a transaction over its part of the STATE.
+                    self._rows("end_targets", name=target_name(run.instance))
+        raise DatabaseError(
+            f"The bookmark of {run.instance} is locked by another session for longer than {_LOCK_TIMEOUT}.",
+            hint="Look for it in pg_stat_activity; it is no session of a run that still counts.",
+        )
 
     def _fold(self, run: Run, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
         held = self._rows("hold", instance=run.instance, token=run.fencing_token)
@@ -110,6 +108,7 @@ class StateStore(Room):
         else:
             rows = self._rows("state", id=scope)
             stored = dict(rows[0]["state"]) if rows else {}
+        self._rows("fence", instance=run.instance, token=run.fencing_token)
         state = change(_folded(stored, self._rows("parts_hold", scope=scope)))
         self._do("scope_store", id=scope, state=Jsonb(state), token=run.fencing_token)
         self._do("parts_empty", scope=scope, token=run.fencing_token)
@@ -134,12 +133,12 @@ class StateStore(Room):
 
 def scope_of(run: Run) -> str:
     """The row that a run's parts are folded into."""
-    return run.instance if run.kind == "sync" else f"{run.instance}#backfill"
+    return run.instance if run.kind == "sync" else f"{run.instance}#backfill.{run.first_run_id or run.id}"
 
 
 def target_name(instance: str) -> str:
     """The `application_name` of a target's session, by which one that was left behind is found."""
-    return f"ipai {instance}"[:63]
+    return f"ipai target {instance}"[:63]
 
 
 def _folded(state: dict[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -49,10 +49,13 @@ class Fleet:
                 await stop.wait()
                 ended.set()
 
-            work += [
-                asyncio.to_thread(run_scheduler, self._platform.connect, ended, self._platform.secret_keys),
-                end_with_worker(),
-            ]
+            async def tick() -> None:
+                try:
+                    await asyncio.to_thread(run_scheduler, self._platform.connect, ended, self._platform.secret_keys)
+                finally:
+                    stop.set()  # one without the other would look as if all were well
+
+            work += [tick(), end_with_worker()]
         await asyncio.gather(*work)
 
     def schedule(self) -> None:

@@ -62,7 +62,7 @@ alter table connectors.connector_runs
     add column priority integer not null default 0,
     add column enqueued_at timestamptz not null default now(),
     add column due_at timestamptz not null default now(),
-    add column waits_for text check (waits_for in ('instance', 'quota')),
+    add column waits_for text check (waits_for in ('instance', 'quota', 'refill')),
     add column job_id bigint,
     add column worker text,
     add column lease_expires_at timestamptz,
@@ -78,7 +78,7 @@ alter table connectors.connector_runs
 comment on column connectors.connector_runs.trigger is 'Why it is there: asked for, due by a schedule, a retry of a failed run, or the rest of one that was interrupted.';
 comment on column connectors.connector_runs.first_run_id is 'Of a retry: the run that failed first.';
 comment on column connectors.connector_runs.due_at is 'A queued run is not started before.';
-comment on column connectors.connector_runs.waits_for is 'What held it up when a worker tried to start it.';
+comment on column connectors.connector_runs.waits_for is 'What holds it up: another run of the instance, its quota group, or the source''s own quota that has to refill.';
 comment on column connectors.connector_runs.job_id is 'The job in connectors_queue; null while it is not due, and for runs in the foreground.';
 comment on column connectors.connector_runs.lease_expires_at is 'Who holds the run renews this; after it the run counts as stalled.';
 comment on column connectors.connector_runs.fencing_token is 'Grows with every start of a run of the instance. Only the holder of the newest may write STATE, rows or this row.';
@@ -108,11 +108,30 @@ alter table connectors.connector_state
     add column instance text,
     add column streams text[];
 
-comment on column connectors.connector_state.id is 'The instance''s name; of a pipeline''s part, name#0, name#1 …; of a backfill, name#backfill.0 ….';
+comment on column connectors.connector_state.id is 'The instance''s name; of a pipeline''s part, name#0, name#1 …; of a backfill that began with run 7, name#backfill.7, and of its parts, name#backfill.7.0 ….';
 comment on column connectors.connector_state.instance is 'Of a part: whose it is.';
 comment on column connectors.connector_state.streams is 'Of a part: the only streams it speaks for; null means all.';
 
 create index connector_state_parts on connectors.connector_state (instance) where instance is not null;
+-- Everything of an instance: its row, its parts, its backfills'. The name of an instance holds no #.
+create index connector_state_of_instance on connectors.connector_state (split_part(id, '#', 1));
+
+-- Let nobody but the holder of this token write any STATE of an instance. Passes over a row that a target holds in an open
+-- transaction unless it is to wait.
+create function connectors.fence(p_instance text, p_token bigint, p_wait boolean) returns void
+language plpgsql set search_path = connectors, pg_temp as $$
+begin
+    if p_wait then
+        update connectors.connector_state set fencing_token = p_token
+        where split_part(id, '#', 1) = p_instance and fencing_token < p_token;
+    else
+        update connectors.connector_state set fencing_token = p_token
+        where id in (
+            select id from connectors.connector_state
+            where split_part(id, '#', 1) = p_instance and fencing_token < p_token for update skip locked
+        );
+    end if;
+end $$;
 
 -- Schedules
 
@@ -129,6 +148,7 @@ create table connectors.connector_schedules (
     paused boolean not null default false,
     next_at timestamptz,
     last_due_at timestamptz,
+    overdue_since timestamptz,
     late_since timestamptz,
     updated_at timestamptz not null default now(),
     primary key (instance, name)
@@ -136,8 +156,9 @@ create table connectors.connector_schedules (
 
 comment on table connectors.connector_schedules is 'When instances run. Declared in YAML, but for paused, which is switched while the platform runs.';
 comment on column connectors.connector_schedules.next_at is 'When it is due next; null: to be computed by the next tick.';
-comment on column connectors.connector_schedules.last_due_at is 'When it was due last, whether or not a run came of it.';
-comment on column connectors.connector_schedules.late_since is 'The due time for which lateness has been told.';
+comment on column connectors.connector_schedules.last_due_at is 'When it was due last, and a run came of it.';
+comment on column connectors.connector_schedules.overdue_since is 'The first due time since which no run of it has succeeded; null when none is owed.';
+comment on column connectors.connector_schedules.late_since is 'The overdue_since for which lateness has been told.';
 
 create index connector_schedules_due on connectors.connector_schedules (next_at) where not paused;
 
@@ -211,10 +232,15 @@ begin
     from connectors.connector_instances i where i.name = p_instance
     on conflict (instance, kind, coalesce(streams, '{}'), full_refresh, coalesce(backfill_from, '-infinity'), coalesce(backfill_to, 'infinity'))
         where status = 'queued'
-    do update set due_at = least(r.due_at, excluded.due_at), priority = greatest(r.priority, excluded.priority)
+    -- What was a retry is this request from now on, with all its attempts; somebody who asks does not wait for a quota either.
+    do update set due_at = least(r.due_at, excluded.due_at), priority = greatest(r.priority, excluded.priority),
+        trigger = excluded.trigger, attempt = 1, first_run_id = null, waits_for = null
     returning * into made;
     if made.id is null then
         raise exception 'No instance %', quote_literal(p_instance) using errcode = 'no_data_found', hint = 'ipai apply declares it.';
+    end if;
+    if made.enqueued_at < now() then -- it waited there already, so that no trigger tells who asks
+        perform connectors.audit('run.request', made.instance, jsonb_build_object('run_id', made.id) || connectors.asked_for(made));
     end if;
     perform connectors.defer_due_runs();
     select * into made from connectors.connector_runs where id = made.id;
@@ -324,15 +350,23 @@ begin
     if delay is not null and exists (select from connectors.connector_instances where name = r.instance) then
         insert into connectors.connector_runs (
             instance, status, streams, full_refresh, kind, backfill_from, backfill_to, trigger, attempt, first_run_id,
-            sla_tier, queue, quota_group, priority, due_at, started_at
+            sla_tier, queue, quota_group, priority, due_at, started_at, waits_for
         ) values (
             r.instance, 'queued', coalesce(p_retry_streams, r.streams), r.full_refresh and not r.state_cleared, r.kind,
             r.backfill_from, r.backfill_to, case p_error_kind when 'interrupted' then 'resume' else 'retry' end,
             r.attempt + case p_error_kind when 'interrupted' then 0 else 1 end, coalesce(r.first_run_id, r.id),
-            r.sla_tier, r.queue, r.quota_group, r.priority, clock_timestamp() + delay, null
+            r.sla_tier, r.queue, r.quota_group, r.priority, clock_timestamp() + delay, null,
+            case p_error_kind when 'quota' then 'refill' end
         )
         on conflict do nothing -- the same waits already, and will do as well
         returning id into next_id;
+    end if;
+    -- A sync that succeeded pays what its schedules owe, up to its start.
+    if p_status = 'succeeded' and r.kind = 'sync' then
+        update connectors.connector_schedules s
+        set overdue_since = case when s.last_due_at > r.started_at then s.last_due_at end
+        where s.instance = r.instance and s.overdue_since <= r.started_at
+            and (r.streams is null or r.first_run_id is not null or r.streams is not distinct from s.streams);
     end if;
     perform connectors.emit(
         'run.' || p_status, r.instance, r.id,
@@ -352,6 +386,20 @@ begin
     return r;
 end $$;
 
+-- Of a run that is executed in the foreground although it waited in the queue: no worker is to know of it any more.
+create function connectors.forget_job(p_run bigint) returns void
+language plpgsql set search_path = connectors, connectors_queue, pg_temp as $$
+declare
+    job bigint;
+begin
+    select job_id into job from connectors.connector_runs where id = p_run;
+    if job is not null then
+        delete from procrastinate_jobs
+        where id in (select id from procrastinate_jobs where id = job and status = 'todo' for update skip locked);
+        update connectors.connector_runs set job_id = null where id = p_run;
+    end if;
+end $$;
+
 -- Ask a run to end, or take it out of the queue. Returns its status now; null if there is none of that number.
 create function connectors.cancel_run(p_run bigint) returns text
 language plpgsql set search_path = connectors, connectors_queue, pg_temp as $$
@@ -363,7 +411,9 @@ begin
         update connectors.connector_runs
         set status = 'cancelled', finished_at = clock_timestamp(), cancel_requested_at = clock_timestamp() where id = p_run;
         if r.job_id is not null then
-            delete from procrastinate_jobs where id = r.job_id and status = 'todo';
+            -- Whoever is taking the job now finds the run gone.
+            delete from procrastinate_jobs
+            where id in (select id from procrastinate_jobs where id = r.job_id and status = 'todo' for update skip locked);
         end if;
         perform connectors.emit('run.cancelled', r.instance, r.id);
         return 'cancelled';
@@ -382,10 +432,9 @@ declare
 begin
     for r in
         select * from connectors.connector_runs
-        where status = 'running' and lease_expires_at < clock_timestamp() for update skip locked
+        where status = 'running' and lease_expires_at < clock_timestamp() order by instance for update skip locked
     loop
-        update connectors.connector_state set fencing_token = r.fencing_token + 1
-        where id = r.instance and fencing_token = r.fencing_token;
+        perform connectors.fence(r.instance, r.fencing_token + 1, false);
         if r.job_id is not null then
             delete from procrastinate_jobs where id = r.job_id and status = 'doing';
         end if;

@@ -155,6 +155,10 @@ language sql stable set search_path = connectors, pg_temp as $$
     from connectors.acting_role() role, connectors.claims() claims
 $$;
 
+-- Secrets' own record names people in the same way.
+create or replace function connectors.secret_actor() returns text
+language sql stable set search_path = connectors, pg_temp as 'select connectors.actor()';
+
 create function connectors.audit(p_action text, p_subject text, p_details jsonb default '{}') returns void
 language sql set search_path = connectors, pg_temp as $$
     insert into connectors.audit_log (actor, action, subject, details)
@@ -211,6 +215,11 @@ create trigger audit after insert or update or delete on connectors.quota_groups
     for each row execute function connectors.audit_change('quota', 'name');
 create trigger audit after insert or update or delete on connectors.sla_tiers
     for each row execute function connectors.audit_change('tier', 'name');
+create trigger audit after insert or update or delete on connectors.retention_periods
+    for each row execute function connectors.audit_change('retention', 'subject');
+-- Not when deliveries change it.
+create trigger audit after insert or delete or update of kind, url, secret, kinds, instances on connectors.channels
+    for each row execute function connectors.audit_change('channel', 'name');
 -- Not when a tick moves them on.
 create trigger audit
     after insert or delete or update of cron, time_zone, jitter_seconds, catch_up, blackouts, streams, full_refresh, paused

@@ -75,12 +75,12 @@ $$;
 -- The row that a run's parts are folded into, and the one part of a run that has one pipeline.
 create function connectors.state_scope(r connectors.connector_runs) returns text
 language sql immutable set search_path = connectors, pg_temp as $$
-    select case r.kind when 'sync' then r.instance else r.instance || '#backfill' end
+    select case r.kind when 'sync' then r.instance else r.instance || '#backfill.' || coalesce(r.first_run_id, r.id) end
 $$;
 
 create function connectors.state_part(r connectors.connector_runs) returns text
 language sql immutable set search_path = connectors, pg_temp as $$
-    select case r.kind when 'sync' then r.instance || '#0' else r.instance || '#backfill.0' end
+    select connectors.state_scope(r) || case r.kind when 'sync' then '#0' else '.0' end
 $$;
 
 -- Bring what the parts have come to into the row of the instance, behind the token; what it is now.
@@ -99,6 +99,7 @@ begin
         select state into folded from connectors.connector_state where id = scope;
     end if;
     folded := coalesce(folded, '{}');
+    perform connectors.fence(r.instance, r.fencing_token, true);
     for part in select state, streams from connectors.connector_state where instance = scope order by id for update loop
         if part.state <> '{}' then
             folded := connectors.merge_state(folded, connectors.singer_state(part.state), part.streams);
@@ -112,22 +113,26 @@ begin
     return folded;
 end $$;
 
+-- The same, ending the session of a target that was left behind in a transaction over its part of the STATE.
+create function connectors.settle_state(r connectors.connector_runs, p_clear text[] default null, p_anew boolean default false) returns jsonb
+language plpgsql set search_path = connectors, pg_temp set lock_timeout = '10s' as $$
+begin
+    return connectors.fold_state(r, p_clear, p_anew);
+exception when lock_not_available then
+    perform pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = left('ipai target ' || r.instance, 63) and pid <> pg_backend_pid() and datname = current_database();
+    return connectors.fold_state(r, p_clear, p_anew);
+end $$;
+
 -- Make a run that has just been claimed the only one that may write STATE; what it starts from.
 create function connectors.take_over_state(r connectors.connector_runs) returns jsonb
 language plpgsql set search_path = connectors, pg_temp as $$
 declare
     clear text[] := case when r.kind = 'sync' and r.full_refresh then r.streams end;
-    anew boolean := case when r.kind = 'sync' then r.full_refresh and r.streams is null else r.trigger not in ('retry', 'resume') end;
+    anew boolean := r.kind = 'sync' and r.full_refresh and r.streams is null;
     state jsonb;
 begin
-    begin
-        state := connectors.fold_state(r, clear, anew);
-    exception when lock_not_available then
-        -- A target that was left behind sits in a transaction over its part of the STATE.
-        perform pg_terminate_backend(pid) from pg_stat_activity
-        where application_name = left('ipai ' || r.instance, 63) and pid <> pg_backend_pid() and datname = current_database();
-        state := connectors.fold_state(r, clear, anew);
-    end;
+    state := connectors.settle_state(r, clear, anew);
     if r.kind = 'sync' and r.full_refresh then
         update connectors.connector_runs set state_cleared = true where id = r.id;
     end if;
@@ -210,9 +215,6 @@ begin
     run := connectors.enqueue_run(
         instance, nullif(streams, '{}'), coalesce(full_refresh, false), backfill_from, backfill_to, due_at, coalesce(priority, 0), 'rpc'
     );
-    if run.enqueued_at < now() then -- it waited there already, so that no trigger has told who asks
-        perform connectors.audit('run.request', instance, jsonb_build_object('run_id', run.id) || connectors.asked_for(run));
-    end if;
     return jsonb_build_object('run_id', run.id, 'instance', run.instance, 'status', run.status, 'due_at', run.due_at, 'priority', run.priority)
         || connectors.asked_for(run);
 end $$;
@@ -333,7 +335,7 @@ begin
     on conflict on constraint connector_run_streams_pkey do update
     set rows = excluded.rows, bytes = excluded.bytes, seconds = excluded.seconds, retries = excluded.retries,
         http_requests = excluded.http_requests;
-    perform connectors.fold_state(run);
+    perform connectors.settle_state(run);
     perform connectors.end_job(run.job_id);
     run := connectors.finish_run(run.id, run.fencing_token, 'succeeded');
     return jsonb_build_object('run_id', run.id, 'status', run.status);
@@ -357,7 +359,7 @@ begin
     elsif jsonb_typeof(told -> 'message') is distinct from 'string' then
         raise invalid_parameter_value using message = 'error must say what happened.', hint = 'A text, or an object with a message.';
     end if;
-    perform connectors.fold_state(run);
+    perform connectors.settle_state(run);
     perform connectors.end_job(run.job_id);
     run := connectors.finish_run(
         run.id, run.fencing_token, case when kind in ('interrupted', 'cancelled') then 'cancelled' else 'failed' end,

@@ -16,9 +16,7 @@ left join lateral (
     from connectors.run_totals where instance = i.name and status = 'succeeded'
 ) t on true
 left join lateral (
-    select max(c.last_due_at) as last_due_at,
-        bool_or(c.last_due_at + l.latest < clock_timestamp() and c.last_due_at > coalesce(t.last_started_at, '-infinity'))
-            as late
+    select max(c.last_due_at) as last_due_at, bool_or(c.overdue_since + l.latest < clock_timestamp()) as late
     from connectors.connector_schedules c join connectors.sla_tiers l on l.name = i.sla_tier
     where c.instance = i.name and not c.paused
 ) s on true

@@ -17,6 +17,9 @@ select {run} from connectors.finish_run(
     %(id)s, %(token)s, %(status)s, %(error)s, %(error_kind)s, make_interval(secs => %(retry_after)s), %(retry_streams)s
 ) where id is not null
 
+-- name: forget_job
+select connectors.forget_job(%(id)s)
+
 -- name: cancel
 select connectors.cancel_run(%(id)s) as status
 
@@ -71,6 +74,7 @@ order by instance
 -- name: log_insert
 insert into connectors.connector_run_logs (run_id, line, logged_at, side, message, level, stream)
 values (%(run_id)s, %(line)s, %(logged_at)s, %(side)s, %(message)s, %(level)s, %(stream)s)
+on conflict do nothing -- when a lost connection has the same lines written again
 
 -- name: logs
 select line, logged_at, side, message, level, stream from (

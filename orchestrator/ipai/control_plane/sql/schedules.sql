@@ -25,7 +25,7 @@ where (%(instance)s::text is null or instance = %(instance)s) order by instance,
 -- name: pause
 update connectors.connector_schedules set paused = %(paused)s, updated_at = now(),
     paused_by = case when %(paused)s then 'person' end,
-    next_at = null -- so that resuming does not make up for the pause
+    next_at = null, overdue_since = null -- so that resuming does not make up for the pause
 where (%(instance)s::text is null or instance = %(instance)s) and (%(name)s::text is null or name = %(name)s)
     and (paused <> %(paused)s or paused_by = 'drift') -- what a person pauses does not go on by itself
 
@@ -37,7 +37,8 @@ order by next_at nulls first limit %(limit)s for update skip locked
 
 -- name: moved_on
 update connectors.connector_schedules s
-set next_at = n.next_at, last_due_at = coalesce(n.last_due_at, s.last_due_at)
+set next_at = n.next_at, last_due_at = coalesce(n.last_due_at, s.last_due_at),
+    overdue_since = coalesce(s.overdue_since, n.last_due_at)
 from unnest(%(instances)s::text[], %(names)s::text[], %(next_at)s::timestamptz[], %(last_due_at)s::timestamptz[])
     n (instance, name, next_at, last_due_at)
 where s.instance = n.instance and s.name = n.name
@@ -51,23 +52,25 @@ select i.name, 'queued', s.streams, s.full_refresh, 'schedule', i.sla_tier, i.qu
 from unnest(%(instances)s::text[], %(names)s::text[], %(due_at)s::timestamptz[]) d (instance, name, due_at)
 join connectors.connector_instances i on i.name = d.instance
 join connectors.connector_schedules s on s.instance = d.instance and s.name = d.name
+order by d.instance, d.name
 on conflict (instance, kind, coalesce(streams, '{}'), full_refresh, coalesce(backfill_from, '-infinity'), coalesce(backfill_to, 'infinity'))
     where status = 'queued'
-do update set due_at = least(connector_runs.due_at, excluded.due_at)
+-- A retry that waits is the scheduled run from now on; a source's own quota is waited for all the same.
+do update set trigger = 'schedule', attempt = 1, first_run_id = null,
+    due_at = case connector_runs.waits_for when 'refill' then connector_runs.due_at else least(connector_runs.due_at, excluded.due_at) end
 
--- An instance is late when it was due longer ago than its tier allows and has not succeeded since; told once a due time.
+-- An instance is late when a run of it has been owed for longer than its tier allows; told once.
 -- name: late
 with late as (
-    update connectors.connector_schedules s set late_since = s.last_due_at
+    update connectors.connector_schedules s set late_since = s.overdue_since
     from connectors.connector_instances i join connectors.sla_tiers t on t.name = i.sla_tier
-    where i.name = s.instance and not s.paused and s.last_due_at + t.latest < %(now)s
-        and s.late_since is distinct from s.last_due_at
-        and not exists (
-            select from connectors.connector_runs r
-            where r.instance = s.instance and r.status = 'succeeded' and r.started_at >= s.last_due_at
-        )
-    returning s.instance, s.name, s.last_due_at, i.sla_tier, t.latest
+    where i.name = s.instance and not s.paused and s.overdue_since + t.latest < %(now)s
+        and s.late_since is distinct from s.overdue_since
+    returning s.instance, s.name, s.overdue_since, i.sla_tier, t.latest
 )
 select instance, connectors.emit('run.late', instance, null, jsonb_build_object(
-    'schedule', name, 'due_at', last_due_at, 'sla_tier', sla_tier, 'latest_seconds', extract(epoch from latest)))
+    'schedule', name, 'due_at', overdue_since, 'sla_tier', sla_tier, 'latest_seconds', extract(epoch from latest)))
 from late
+
+-- name: now
+select clock_timestamp() as now

@@ -24,6 +24,15 @@ select name, spec from connectors.connector_instances order by name
 -- name: instance
 select spec from connectors.connector_instances where name = %(name)s
 
+-- Every environment variable that a setting or a channel names.
+-- name: variables
+select distinct m[1] as name
+from (
+    select spec::text from connectors.connector_instances
+    union all select spec::text from connectors.connector_definitions
+    union all select concat_ws(' ', url, secret) from connectors.channels
+) named (settings), regexp_matches(named.settings, '\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}', 'g') m
+
 -- name: quota_upsert
 insert into connectors.quota_groups (name, max_running) values (%(name)s, %(max_running)s)
 on conflict (name) do update set max_running = excluded.max_running, updated_at = now()

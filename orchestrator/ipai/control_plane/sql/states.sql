@@ -13,6 +13,9 @@ select set_config('lock_timeout', %(timeout)s, true)
 -- name: hold
 select state from connectors.connector_state where id = %(instance)s and fencing_token = %(token)s for update
 
+-- name: fence
+select connectors.fence(%(instance)s, %(token)s, true)
+
 -- name: parts_hold
 select id, state, streams from connectors.connector_state where instance = %(scope)s order by id for update
 
