@@ -181,11 +181,10 @@ def test_a_real_scrape_of_queue_lateness_and_fleet(platform: Platform, declare: 
     name = declare({}, schedule="0 3 * * *", sla_tier="critical")
     run = platform.run(name).run
     with psycopg.connect(platform.url, autocommit=True) as connection:
-        # It was due two hours after its last success, and that is longer ago than its tier allows.
-        connection.execute("update connectors.run_totals set last_started_at = now() - interval '3 hours'")
+        # A run has been owed for longer than its tier allows.
         connection.execute(
-            "update connectors.connector_schedules "
-            "set last_due_at = now() - interval '1 hour', next_at = now() + interval '1 day'"
+            "update connectors.connector_schedules set last_due_at = now() - interval '1 hour', "
+            "overdue_since = now() - interval '1 hour', next_at = now() + interval '1 day'"
         )
     port = free_port()
     platform.enqueue(name)

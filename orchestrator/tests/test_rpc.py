@@ -166,7 +166,7 @@ def test_a_backfill_leaves_the_bookmarks_alone(api: Any, platform: Platform, dec
     span = {"backfill_from": "2026-01-01T00:00:00Z", "backfill_to": "2026-02-01T00:00:00Z"}
     api.call("run", "enqueue_connector_job", instance=name, **span)
     job = api.call("service_role", "claim_connector_job", worker="w")
-    assert (job["kind"], job["state"], job["state_id"]) == ("backfill", {}, f"{name}#backfill.0")
+    assert (job["kind"], job["state"], job["state_id"]) == ("backfill", {}, f"{name}#backfill.{job['run_id']}.0")
     assert job["backfill_from"].startswith("2026-01-01T00:00:00")
     held = {"run_id": job["run_id"], "fencing_token": job["fencing_token"]}
     api.call("service_role", "store_connector_state", **held, state={"bookmarks": {"orders": {"id": 2}}})

@@ -203,7 +203,7 @@ def test_a_receiver_that_repeats_the_path_gives_no_token_away(
     platform.notifications.add("hook", kind="webhook", url="${env:HOOK_URL}")
     for outcome in (platform.notifications.test("hook").outcome, platform.notifications.test("hook").outcome):
         told = f"{outcome.error} {outcome.answer}"
-        assert "to /services/T0000/***/***?***" in told
+        assert "to /services/T0000/***/***?" in told
         assert not any(part in told for part in ("B0Gq7Zk2", "Very-Secret-1", "hunter"))
     assert receiver.requests[0].path == "/services/T0000/B0Gq7Zk2/hush%20Very-Secret-1?key=hunterhunter"
 
