@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-def worker_name(kind: str = "worker") -> str:
-    """How a run's record names this process."""
-    return member_name(kind)
-
-
 @dataclass
 class Worker:
     """Executes runs of the queue.
@@ -59,7 +54,7 @@ class Worker:
 
             interrupting = asyncio.create_task(interrupt())
             try:
-                async with beating(self.connect, worker_name()):
+                async with beating(self.connect, member_name("worker")):
                     await queue.work(
                         self.url, lambda run_id: self.run(run_id, leases),
                         queues=self.queues, concurrency=self.concurrency, stop=stop,
@@ -71,7 +66,7 @@ class Worker:
         """Execute one run of the queue; whatever goes wrong is written into its row."""
         try:
             with self.connect() as control_plane:
-                run = control_plane.runs.claim(run_id, worker_name(), self.lease_seconds)
+                run = control_plane.runs.claim(run_id, member_name("worker"), self.lease_seconds)
                 if isinstance(run, str):
                     _logger.info("run %s is not started: %s", run_id, run)
                     return

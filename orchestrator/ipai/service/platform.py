@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ipai import bookmarks
 from ipai.control_plane import AuditEntry, ControlPlane, LogLine, Run, StreamMetrics
 from ipai.errors import BusyError, NotFoundError
+from ipai.heartbeat import member_name
 from ipai.leases import LeaseKeeper
 from ipai.local import LocalPostgres
 from ipai.plans import Plan, make_plan
@@ -28,7 +29,6 @@ from ipai.singer_catalog import Catalog, select, selected_streams
 from ipai.specs import Catalogs, builtin_connectors, load_catalogs
 from ipai.stopping import Stop
 from ipai.transform import DBT, NodeResult, transform
-from ipai.worker import worker_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -219,7 +219,7 @@ class Platform:
         with self.control_plane() as control_plane, LeaseKeeper(self.connect) as leases:
             control_plane.specs.instance(name)
             run = control_plane.runs.start(
-                name, worker_name("cli"), leases.lease_seconds,
+                name, member_name("cli"), leases.lease_seconds,
                 streams=streams, full_refresh=full_refresh, backfill=backfill,
             )  # fmt: skip
             stop = Stop()
