@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -73,10 +74,14 @@ def next_due(schedule: Timed, after: datetime) -> datetime | None:
     What is declared is checked, see `schedule_problems`; but anybody can write rows, and they must not stop the others.
     """
     try:
-        local = after.astimezone(ZoneInfo(schedule.time_zone))
-        return next(CronSim(schedule.cron, local), None)
+        return _next(schedule.cron, schedule.time_zone, after)
     except (CronSimError, *_NO_ZONE):
         return None
+
+
+@lru_cache(maxsize=10_000)  # in a tick many are due at the same moment
+def _next(cron: str, time_zone: str, after: datetime) -> datetime | None:
+    return next(CronSim(cron, after.astimezone(ZoneInfo(time_zone))), None)
 
 
 def decide(schedule: Timed, due_at: datetime | None, now: datetime) -> Decision:

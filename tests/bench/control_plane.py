@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,18 +64,23 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ipai-bench-")))
         folder.chmod(0o755)
         bench = Bench(server.start(stack, folder), folder)
-        figures = {
+        figures: dict[str, Any] = {
             "date": dt.datetime.now(dt.timezone.utc).isoformat(timespec="minutes"),
             "cores": os.cpu_count(),
             "load": os.getloadavg()[0],
-            "start": bench.start_latency(),
-            "tick": bench.tick(arguments.schedules),
-            "runs": [
-                bench.throughput(arguments.runs, int(count), arguments.concurrency)
+        }
+        parts = {
+            "start": bench.start_latency,
+            "tick": lambda: bench.tick(arguments.schedules),
+            **{
+                f"runs, {count} workers": partial(bench.throughput, arguments.runs, int(count), arguments.concurrency)
                 for count in arguments.workers.split(",")
-            ],
-            "overhead": bench.overhead(arguments.rows, meltano=not arguments.without_meltano),
-        }  # fmt: skip
+            },
+            "overhead": lambda: bench.overhead(arguments.rows, meltano=not arguments.without_meltano),
+        }
+        for name, measure in parts.items():
+            figures[name] = measure()
+            print(name, figures[name], file=sys.stderr, flush=True)
     print(json.dumps(figures, indent=1))
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
@@ -194,10 +200,11 @@ class Bench:
                 self.connection.execute("drop schema if exists overhead cascade")
                 self.connection.execute("delete from connectors.connector_state")
                 started = time.perf_counter()
-                subprocess.run(
-                    ["bash", "-o", "pipefail", "-c", command], env=self.environment, check=True,
-                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                done = subprocess.run(
+                    ["bash", "-o", "pipefail", "-c", command], env=self.environment, check=False, text=True,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                 )  # fmt: skip
+                assert not done.returncode, f"{name} failed: {done.stderr[-2000:]}"
                 if number:  # the first one fills caches
                     times[name].append(time.perf_counter() - started)
                 ((count,),) = self.connection.execute("select count(*) from overhead.events").fetchall()
@@ -234,7 +241,10 @@ class Bench:
             "extractors": [plugin("tap-formula", tap, capabilities=["catalog", "discover", "state"])],
             "loaders": [plugin("target-postgres", target)],
         }
-        document = {"version": 1, "send_anonymous_usage_stats": False, "plugins": plugins}
+        document = {
+            "send_anonymous_usage_stats": False, "default_environment": "bench", "environments": [{"name": "bench"}],
+            "plugins": plugins,
+        }  # fmt: skip
         (project / "meltano.yml").write_text(json.dumps(document))
         # --full-refresh: like the others it starts from nothing.
         return f"cd {project} && {binary} run --full-refresh tap-formula target-postgres"
