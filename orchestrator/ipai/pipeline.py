@@ -31,6 +31,7 @@ Side = Literal["tap", "target"]
 _TAIL_LINES = 20
 _QUEUE_LINES = 10_000  # a flood of log lines waits in the plugin, not in our memory
 _LONGEST_LINE = 65_536
+_ORPHAN_SECONDS = 5.0
 _WHOLE = "SCHEMA_RECEIVED: {"  # near its beginning: a line that is of no use when cut, see `ipai.plugin_logs`
 
 
@@ -128,6 +129,7 @@ class Pipeline:
     )
     _signal_at: dict[Side, float] = field(default_factory=dict, init=False)
     _terminated: set[Side] = field(default_factory=set, init=False)
+    _orphans_at: dict[Side, float] = field(default_factory=dict, init=False)
     _guard: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _stopping: threading.Event = field(default_factory=threading.Event, init=False)
     _killed: threading.Event = field(default_factory=threading.Event, init=False)
@@ -171,6 +173,7 @@ class Pipeline:
                 elif isinstance(event, Exit):
                     if event.side not in ended:
                         ended.append(event.side)
+                        self._orphans_at[event.side] = time.monotonic() + _ORPHAN_SECONDS
                     # A tap that ends because it is told to has not finished, whatever its exit code.
                     if event.side == "target" or (event.code == 0 and "tap" not in self._terminated):
                         _close(held)
@@ -252,7 +255,11 @@ class Pipeline:
                 self._signal_at.setdefault("target", time.monotonic() + self.grace)
 
     def _signal_what_is_due(self) -> None:
-        """SIGTERM first, SIGKILL when the grace is over."""
+        """SIGTERM first, SIGKILL when the grace is over; and an end to what a process has left in its group."""
+        for side in [side for side, moment in self._orphans_at.items() if time.monotonic() >= moment]:
+            # Whatever it was, it holds a pipe open, and the other side would wait for it for ever.
+            del self._orphans_at[side]
+            signal_group(self._processes[side], signal.SIGKILL)
         for side, moment in self._signal_at.items():
             process = self._processes[side]
             if time.monotonic() < moment or process.poll() is not None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ipai.lineage import Lineage
 
 _FLUSH_SECONDS = 1.0
+_MOST_LINES = 100_000  # a plugin that floods stderr must not fill the control plane
 
 
 class Observer(Protocol):
@@ -59,6 +60,7 @@ class Recorder:
     streams: frozenset[str] = frozenset()  # which a line may be about
     _lines: list[LogLine] = field(default_factory=list)
     _line_count: int = 0
+    _left_out: int = 0
     _flushed_at: float = field(default_factory=time.monotonic)
 
     def said(self, side: str, text: str) -> None:
@@ -71,6 +73,12 @@ class Recorder:
     def log(self, side: str, text: str) -> str:
         """Put a line into the run's log, secrets taken out; return it so."""
         text = self.resolver.redact(text)
+        if self._line_count >= _MOST_LINES:
+            self._left_out += 1
+            return text
+        return self._keep(side, text)
+
+    def _keep(self, side: str, text: str) -> str:
         parts = parse_line(text, self.streams)
         if side == "tap" and (retry := parse_backoff(parts)):
             self.meter.add(side, retry)
@@ -85,6 +93,13 @@ class Recorder:
     def flush_when_due(self) -> None:
         if time.monotonic() - self._flushed_at >= _FLUSH_SECONDS:
             self.observer.progress(self.flush())
+
+    def end_log(self, text: str | None = None) -> None:
+        """Say what the log leaves out, and how the run ended, if that is worth a line."""
+        if self._left_out:
+            self._keep("ipai", f"{self._left_out} more lines are left out: a run keeps {_MOST_LINES}.")
+        if text is not None:
+            self._keep("ipai", self.resolver.redact(text))
 
     def flush(self) -> Sequence[StreamMetrics]:
         if self._lines:

@@ -72,6 +72,7 @@ def execute(
             with prepare(control_plane, environments, instance, run=run, keys=keys, why=run.kind) as ready:
                 recorder.resolver = ready.resolver
                 _sync(ready, recorder, stop)
+            recorder.end_log()
             streams = recorder.flush()
             finished = control_plane.runs.finish(run, "succeeded")
     except BaseException as error:
@@ -88,7 +89,7 @@ def _close(recorder: Recorder, error: BaseException) -> None:
     if isinstance(error, StoppedError) and error.reason is Reason.LOST:
         return  # it is somebody else's by now
     described = recorder.describe(error)
-    recorder.log("ipai", described["message"])
+    recorder.end_log(described["message"])
     if isinstance(error, StoppedError):
         status, kind = "cancelled", error.reason.value
     elif isinstance(error, KeyboardInterrupt):

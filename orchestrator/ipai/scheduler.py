@@ -24,13 +24,13 @@ from ipai.errors import DatabaseError
 from ipai.heartbeat import BEAT_SECONDS, Heartbeat, member_name
 from ipai.lineage import Lineage
 from ipai.retention import run_daily
-from ipai.schedule import decide
+from ipai.schedule import Decision, decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from ipai.control_plane import ControlPlane
+    from ipai.control_plane import ControlPlane, Schedule
     from ipai.secrets import SecretKeys
 
 _BATCH = 10_000
@@ -70,7 +70,7 @@ def enqueue_due(control_plane: ControlPlane, now: datetime) -> int:
         due = control_plane.schedules.due(now, _BATCH)
         if not due:
             return 0
-        decided = [(schedule, decide(schedule, schedule.next_at, now)) for schedule in due]
+        decided = [(schedule, _decide(schedule, now)) for schedule in due]
         runs = [(schedule, decision.run_at) for schedule, decision in decided if decision.run_at is not None]
         if runs:
             control_plane.schedules.enqueue(runs)
@@ -79,6 +79,18 @@ def enqueue_due(control_plane: ControlPlane, now: datetime) -> int:
             [(schedule, decision.next_at or NEVER, decision.due_at) for schedule, decision in decided]
         )
         return len(runs)
+
+
+def _decide(schedule: Schedule, now: datetime) -> Decision:
+    """What to do with one; whatever somebody has written into a row, it must not keep the others."""
+    try:
+        decision = decide(schedule, schedule.next_at, now)
+    except Exception as error:  # noqa: BLE001
+        _logger.warning("schedule %s of %s cannot be read: %s", schedule.name, schedule.instance, error)
+        return Decision(None, None, None)
+    if decision.next_at is None:
+        _logger.warning("schedule %s of %s is never due again: %s", schedule.name, schedule.instance, schedule.cron)
+    return decision
 
 
 def run_scheduler(connect: Callable[[], ControlPlane], stop: threading.Event, keys: SecretKeys | None = None) -> None:

@@ -165,3 +165,19 @@ def test_what_nobody_foresaw_is_a_sentence_too(tmp_path: Path, ipai: Callable[..
     assert result.exit_code == 1
     assert "UnicodeDecodeError" in result.stderr
     assert "IPAI_DEBUG=1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("cancel", "99999999999999999999"),
+        ("quota", "set", "x", "99999999999"),
+        ("logs", "x", "--run", "99999999999999999999"),
+        ("run", "x", "--wait"),
+    ],
+)
+def test_what_cannot_be_is_a_mistake_of_the_command_line(
+    ipai: Callable[..., Result], arguments: tuple[str, ...]
+) -> None:
+    """A number that was too large used to be taken for a database that was too old."""
+    assert ipai(*arguments).exit_code == 2

@@ -194,3 +194,14 @@ def test_when_we_are_killed_both_sides_die_and_the_target_does_not_see_an_end_of
         process.kill()
     wait_for_the_end_of(pids)
     assert not ended.exists()
+
+
+def test_what_a_tap_leaves_behind_does_not_hold_its_pipe_for_ever() -> None:
+    """The target waited for the end of an input that a child in the background kept open."""
+    started = time.monotonic()
+    tap = Command(["/bin/sh", "-c", "sleep 100 & echo '{}'; exit 0"], ENV)
+    *events, finished = Pipeline(tap, python(TELL_END)).events()
+    assert isinstance(finished, Finished)
+    assert finished.cause is None
+    assert said(events) == ["end of input"]
+    assert time.monotonic() - started < 60

@@ -213,3 +213,33 @@ def test_a_tick_gives_retries_a_job_when_they_are_due(control_plane: ControlPlan
     change(control_plane, "update connectors.connector_runs set due_at = now()")
     assert tick(control_plane).deferred == 1
     assert rows(control_plane, jobs) == [(run.id, name)]
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        """blackouts = '[{"from": 1, "to": 5}]'""",
+        """blackouts = '[{"from": "01:00", "to": "02:00+03:00", "days": 3}]'""",
+        """blackouts = '[5]'""",
+        "cron = 'rubbish'",
+        "time_zone = 'Mars/X'",
+    ],
+)
+def test_rubbish_in_one_row_does_not_keep_the_others(
+    control_plane: ControlPlane, declare: Callable[..., str], rubbish: str
+) -> None:
+    name = declare({}, schedule=["0 * * * *", {"name": "bad", "cron": "0 * * * *", "streams": ["orders"]}])
+    enqueue_due(control_plane, NOON - MINUTE)
+    change(control_plane, f"update connectors.connector_schedules set {rubbish} where name = 'bad'")
+    enqueue_due(control_plane, NOON)
+    assert None in [run.streams for run in control_plane.runs.of(name, 5)]
+    assert enqueue_due(control_plane, NOON + MINUTE) == 0
+
+
+@pytest.mark.parametrize("value", ["next_at = '-infinity'", "next_at = 'infinity'", """blackouts = '{"a": 1}'"""])
+def test_what_no_tick_could_read_is_refused(
+    control_plane: ControlPlane, declare: Callable[..., str], value: str
+) -> None:
+    declare({}, schedule="0 * * * *")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        change(control_plane, f"update connectors.connector_schedules set {value}")

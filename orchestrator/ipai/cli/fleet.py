@@ -85,7 +85,7 @@ def up(
 
 
 @click.command()
-@click.argument("run", type=int)
+@click.argument("run", type=click.IntRange(1, 2**63 - 1))
 @json_option
 @click.pass_obj
 def cancel(platform: Platform, run: int, as_json: bool) -> None:
@@ -171,7 +171,7 @@ def list_quotas(platform: Platform, as_json: bool) -> None:
 
 @quota.command("set")
 @click.argument("group")
-@click.argument("max_running", type=click.IntRange(min=1))
+@click.argument("max_running", type=click.IntRange(1, 2**31 - 1))
 @json_option
 @click.pass_obj
 def set_quota(platform: Platform, group: str, max_running: int, as_json: bool) -> None:

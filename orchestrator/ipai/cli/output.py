@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _TERMINATED = 143
+_NOBODY_READS = 141
 
 
 def _kinds() -> list[type[IpaiError]]:
@@ -131,6 +132,10 @@ class ErrorReporting(click.Group):
             context.exit(error.exit_code)
         except (click.exceptions.ClickException, click.exceptions.Exit, click.exceptions.Abort):
             raise
+        except BrokenPipeError:
+            # Whoever read our output has seen enough. So that the interpreter's last flush stays quiet too:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            context.exit(_NOBODY_READS)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told without its secrets
             if os.environ.get("IPAI_DEBUG"):
                 click.echo(EVERYTHING.redact(traceback.format_exc()), err=True)

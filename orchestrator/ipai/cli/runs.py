@@ -67,6 +67,8 @@ def backfill(
 
 
 def _run(platform: Platform, name: str, detach: bool, wait: bool, verbose: bool, as_json: bool, **asked: Any) -> None:
+    if wait and not detach:
+        raise click.UsageError("--wait goes with --detach; without it the run is waited for anyway.")
     if detach:
         _enqueue(platform, name, wait, as_json, **asked)
         return
@@ -128,7 +130,7 @@ def status(platform: Platform, name: str | None, limit: int, as_json: bool) -> N
 
 @click.command()
 @click.argument("name")
-@click.option("--run", "run_id", type=int, help="The run's number; the newest by default.")
+@click.option("--run", "run_id", type=click.IntRange(1, 2**63 - 1), help="The run's number; the newest by default.")
 @click.option("--side", type=click.Choice(["tap", "target", "ipai"]), help="Only what one side said.")
 @click.option("--tail", type=click.IntRange(min=1), default=None, help="Only the last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines until the run ends.")

@@ -117,6 +117,13 @@ class Database:
             raise DatabaseError(
                 "The control plane in this database is older than this version of ipai.", hint="Run ipai init."
             ) from None
+        except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as error:
+            refused = DatabaseError(
+                f"The control plane cannot store a value: {_first_line(error)}",
+                hint="A name or a STATE that a plugin gave, or a number, is not one that Postgres holds.",
+            )
+            refused.kind = "data"
+            raise refused from None
         except psycopg.OperationalError as error:
             raise DatabaseError(f"Lost the control plane's database: {_first_line(error)}") from None
         except psycopg.errors.InsufficientPrivilege as error:
