@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, time, timedelta, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -74,12 +74,12 @@ def next_due(schedule: Timed, after: datetime) -> datetime | None:
     What is declared is checked, see `schedule_problems`; but anybody can write rows, and they must not stop the others.
     """
     try:
-        return _next(schedule.cron, schedule.time_zone, after)
+        return _next(schedule.cron, schedule.time_zone, after.astimezone(timezone.utc))
     except (CronSimError, *_NO_ZONE):
         return None
 
 
-@lru_cache(maxsize=10_000)  # in a tick many are due at the same moment
+@lru_cache(maxsize=10_000)  # in a tick many are due at the same moment; in UTC, for equality does not see a fold
 def _next(cron: str, time_zone: str, after: datetime) -> datetime | None:
     return next(CronSim(cron, after.astimezone(ZoneInfo(time_zone))), None)
 
