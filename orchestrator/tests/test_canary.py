@@ -265,6 +265,7 @@ def processes() -> Iterator[tuple[str, bytes]]:
                 yield str(folder / name), (folder / name).read_bytes()
 
 
+@pytest.mark.xdist_group("processes of the canary")  # it counts them on the whole machine, so one at a time
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 @pytest.mark.parametrize("ending", ["cancelled", "worker told to end", "worker killed"])
 def test_no_canary_is_seen_in_or_after_a_workers_run(canary: Platter, ending: str) -> None:
