@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import uuid
 from contextlib import contextmanager
@@ -177,3 +179,34 @@ def create_login(postgres_server: str) -> Iterator[Callable[..., Callable[[str],
 @pytest.fixture
 def api(platform: Platform, create_login: Callable[..., Callable[[str], str]]) -> Api:
     return Api(create_login("anon", "authenticated", "service_role")(platform.url))
+
+
+@pytest.fixture
+def start(platform: Platform, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `ipai` in a process of its own; it is gone after the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str, stdout: Any = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "ipai", "--home", str(platform.home), "--database", platform.url, *arguments]
+        log = (tmp_path / f"{len(started)}.log").open("w")
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        started.append(subprocess.Popen(command, stderr=log, stdout=stdout, env=environment, text=True))
+        log.close()
+        return started[-1]
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            process.wait(40)
+        if process.stdout:
+            process.stdout.close()
+    for path in sorted(tmp_path.glob("*.log")):
+        print(path.name, path.read_text())
+
+
+@pytest.fixture
+def rows(platform: Platform) -> Iterator[Callable[..., list[Any]]]:
+    with psycopg.connect(platform.url, autocommit=True) as connection:
+        yield lambda query, *arguments: connection.execute(query, arguments or None).fetchall()

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-import pytest
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from ipai.service import Platform
 
@@ -30,33 +23,6 @@ def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.05)
     return found
-
-
-@pytest.fixture
-def start(platform: Platform, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start `ipai` in a process of its own; it is gone after the test."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def run(*arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "ipai", "--home", str(platform.home), "--database", platform.url, *arguments]
-        with (tmp_path / f"{len(started)}.log").open("wb") as log:
-            started.append(subprocess.Popen(command, stderr=log, stdout=log, env=dict(os.environ)))
-        return started[-1]
-
-    yield run
-    for process in started:
-        if process.poll() is None:
-            process.send_signal(signal.SIGCONT)
-            process.terminate()
-            process.wait(40)
-    for path in sorted(tmp_path.glob("*.log")):
-        print(path.name, path.read_text())
-
-
-@pytest.fixture
-def rows(platform: Platform) -> Iterator[Callable[..., list[Any]]]:
-    with psycopg.connect(platform.url, autocommit=True) as connection:
-        yield lambda query: connection.execute(query).fetchall()
 
 
 def test_a_worker_executes_what_is_enqueued(

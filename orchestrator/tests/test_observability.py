@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -23,7 +20,7 @@ from ipai.control_plane import ControlPlane
 from ipai.errors import RunFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from ipai.service import Platform
@@ -41,30 +38,6 @@ def ipai(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
         )
 
     return run
-
-
-@pytest.fixture
-def start(platform: Platform, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    started: list[subprocess.Popen[str]] = []
-
-    def run(*arguments: str, stdout: Any = subprocess.DEVNULL) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "ipai", "--home", str(platform.home), "--database", platform.url, *arguments]
-        log = (tmp_path / f"{len(started)}.log").open("w")
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        started.append(subprocess.Popen(command, stderr=log, stdout=stdout, env=environment, text=True))
-        log.close()
-        return started[-1]
-
-    yield run
-    for process in started:
-        if process.poll() is None:
-            process.send_signal(signal.SIGCONT)
-            process.terminate()
-            process.wait(40)
-        if process.stdout:
-            process.stdout.close()
-    for path in sorted(tmp_path.glob("*.log")):
-        print(path.name, path.read_text())
 
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:

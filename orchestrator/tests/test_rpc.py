@@ -39,12 +39,6 @@ def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
 
 
 @pytest.fixture
-def rows(platform: Platform) -> Iterator[Callable[..., list[Any]]]:
-    with psycopg.connect(platform.url, autocommit=True) as connection:
-        yield lambda query, *arguments: connection.execute(query, arguments or None).fetchall()
-
-
-@pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start a process; it is gone after the test, and what it said is shown if the test fails."""
     started: list[subprocess.Popen[bytes]] = []
