@@ -65,11 +65,11 @@ CODE = (
     ),
     StreamSpec(
         "commit_details", f"{_REPO}/commits/{{ref}}", ("repo_id", "sha"), leader="commits", fill={"ref": "sha"},
-        columns=("committed_at", "authored_at"), tolerate=frozenset({404, 422}), selected=False,
+        replication_key="committed_at", columns=("committed_at", "authored_at"), tolerate=frozenset({404, 422}), selected=False,
     ),
     StreamSpec(
         "check_runs", f"{_REPO}/commits/{{ref}}/check-runs", leader="commits", fill={"ref": "sha"},
-        params={"filter": "all"}, records="check_runs", tolerate=frozenset({404, 422}), selected=False,
+        replication_key="started_at", params={"filter": "all"}, records="check_runs", tolerate=frozenset({404, 422}), selected=False,
     ),
     StreamSpec(
         "commit_comments", f"{_REPO}/comments", replication_key="updated_at", columns=("user_id", "user_login"),
@@ -103,18 +103,18 @@ PULL_REQUESTS = (
     ),
     StreamSpec(
         "pull_request_commits", f"{_REPO}/pulls/{{pull_number}}/commits", ("repo_id", "pull_number", "sha"),
-        leader="pull_requests", inherit=_PULL, columns=("committed_at", "authored_at"), tolerate=_GONE,
+        leader="pull_requests", inherit=_PULL, replication_key="pull_request_updated_at", columns=("committed_at", "authored_at"), tolerate=_GONE,
         batched=rows.pull_request_commit,
     ),
     StreamSpec(
         "pull_request_files", f"{_REPO}/pulls/{{pull_number}}/files", ("repo_id", "pull_number", "filename"),
-        leader="pull_requests", inherit=_PULL, tolerate=frozenset({404, 422}), selected=False,
+        leader="pull_requests", inherit=_PULL, replication_key="pull_request_updated_at", tolerate=frozenset({404, 422}), selected=False,
     ),
     StreamSpec(
-        "reviews", f"{_REPO}/pulls/{{pull_number}}/reviews", leader="pull_requests", inherit=_PULL,
+        "reviews", f"{_REPO}/pulls/{{pull_number}}/reviews", leader="pull_requests", inherit=_PULL, replication_key="pull_request_updated_at",
         columns=("user_id", "user_login"), tolerate=_GONE, batched=rows.review,
     ),
-    StreamSpec("review_requests", leader="pull_requests", inherit=_PULL, batched=rows.review_request),
+    StreamSpec("review_requests", leader="pull_requests", inherit=_PULL, replication_key="pull_request_updated_at", batched=rows.review_request),
     StreamSpec(
         "review_comments", f"{_REPO}/pulls/comments", walk="since", replication_key="updated_at",
         columns=("pull_number", "user_id", "user_login"), tolerate=_GONE, counted=("pull_requests",),
@@ -129,7 +129,7 @@ ISSUES = (
     ),
     StreamSpec(
         "issue_timeline", f"{_REPO}/issues/{{issue_number}}/timeline", ("repo_id", "issue_number", "event_key"),
-        leader="issues", inherit={"issue_number": "number", "issue_updated_at": "updated_at"},
+        leader="issues", replication_key="issue_updated_at", inherit={"issue_number": "number", "issue_updated_at": "updated_at"},
         columns=("event_key",), tolerate=frozenset({404, 410}), selected=False,
     ),
     StreamSpec(
@@ -150,11 +150,11 @@ ISSUES = (
         "discussions", walk="tree", replication_key="updated_at", batched=rows.discussion,
     ),
     StreamSpec(
-        "discussion_comments", leader="discussions", replication_key="updated_at", inherit=_DISCUSSION,
+        "discussion_comments", leader="discussions", replication_key="discussion_updated_at", inherit=_DISCUSSION,
         batched=rows.discussion_comment,
     ),
     StreamSpec(
-        "discussion_replies", leader="discussion_comments", replication_key="updated_at",
+        "discussion_replies", leader="discussion_comments", replication_key="discussion_updated_at",
         inherit={"comment_id": "id", "discussion_id": "discussion_id", "discussion_number": "discussion_number",
                  "discussion_updated_at": "discussion_updated_at"},
         batched=rows.discussion_comment,
@@ -182,7 +182,7 @@ PEOPLE = (
         columns=("contributor_key",), tolerate=_HIDDEN, empty=frozenset({204}), counted=("branches",),
     ),
     StreamSpec(
-        "contributor_stats", f"{_REPO}/stats/contributors", ("repo_id", "author_id", "week"), replication_key="week",
+        "contributor_stats", f"{_REPO}/stats/contributors", ("repo_id", "author_id", "week"),
         unpack=rows.contributor_weeks, tolerate=frozenset({202}), empty=frozenset({204}), counted=("branches",),
     ),
     StreamSpec(
@@ -201,12 +201,13 @@ ACTIONS = (
     ),
     StreamSpec(
         "workflow_jobs", f"{_REPO}/actions/runs/{{run_id}}/jobs", leader="workflow_runs",
+        replication_key="run_updated_at",
         inherit={"run_id": "id", "run_updated_at": "updated_at"}, params={"filter": "all"}, records="jobs",
         tolerate=frozenset({404, 410}),
     ),
     StreamSpec(
         "workflow_run_attempts", f"{_REPO}/actions/runs/{{run_id}}/attempts/{{attempt_number}}/jobs",
-        leader="workflow_runs", inherit={"run_id": "id", "run_updated_at": "updated_at"}, records="jobs",
+        leader="workflow_runs", replication_key="run_updated_at", inherit={"run_id": "id", "run_updated_at": "updated_at"}, records="jobs",
         fill={"attempt_number": "run_attempt"}, counts_up=True, tolerate=frozenset({404, 410}), selected=False,
     ),
     StreamSpec(
@@ -219,6 +220,7 @@ ACTIONS = (
     ),
     StreamSpec(
         "deployment_statuses", f"{_REPO}/deployments/{{deployment_id}}/statuses", leader="deployments",
+        replication_key="deployment_updated_at",
         inherit={"deployment_id": "id", "deployment_updated_at": "updated_at"}, tolerate=_GONE,
     ),
     StreamSpec(
