@@ -30,6 +30,8 @@ _logger = logging.getLogger("singer_kit")
 # Long waits are cut into slices, so that whoever is asked to stop does.
 _SLICE = 1.0  # seconds
 _WORTH_TELLING = 5.0  # seconds
+# Servers tell resets in whole seconds: who comes at the very instant may be early.
+_ROUNDED = 0.5
 
 ANONYMOUS = Credential("anonymous")
 
@@ -265,7 +267,7 @@ class Limiter:
         quota.remaining = remaining - quota.in_flight
         wait = seconds_to_wait(headers.get(self._headers.reset), now, self._headers.unit)
         if wait is not None:
-            quota.reset_at = monotonic + wait
+            quota.reset_at = monotonic + wait + _ROUNDED
 
     def _first_ready(
         self, host: str, credentials: Sequence[Credential], call: Call, now: float
