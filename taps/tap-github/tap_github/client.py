@@ -52,11 +52,17 @@ class GitHub:
     Args:
         client: of the kit.
         graphql_url: absolute.
+        account: whose data is asked for.
     """
 
-    def __init__(self, client: Client, graphql_url: str) -> None:
+    def __init__(self, client: Client, graphql_url: str, account: str = "") -> None:
         self.client = client
         self.graphql_url = graphql_url
+        self._account = account
+
+    def of(self, account: str) -> GitHub:
+        """The same for what belongs to an account: an App has another token for each."""
+        return GitHub(self.client, self.graphql_url, account)
 
     def get(
         self,
@@ -88,6 +94,7 @@ class GitHub:
                 headers={"Accept": accept or _MEDIA},
                 stream=stream,
                 bucket="search" if urlsplit(url).path.lstrip("/").startswith("search/") else "core",
+                account=self._account,
                 tolerate=tolerate,
                 etag=etag,
             )
@@ -120,12 +127,10 @@ class GitHub:
         size = int(asked["per_page"])
         while following is not None:
             heavy = _HEAVY if size > PAGE_SIZES[-1] else frozenset()
-            answer = self.get(
-                following, asked, stream=stream, tolerate=tolerate | heavy, etag=etag, accept=accept
-            )
+            answer = self.get(following, asked, stream=stream, tolerate=tolerate | heavy, etag=etag, accept=accept)
             if answer.status in heavy:
                 smaller = next(each for each in PAGE_SIZES if each < size)
-                logger.warning("Stream '%s': %d at %d rows a page; going on with %d.", stream, answer.status, size, smaller)
+                logger.warning("Stream '%s': a page of %d rows is too much; going on with %d.", stream, size, smaller)
                 following, asked, etag = resized(answer.url, size, smaller), {}, None
                 size = smaller
                 continue
@@ -146,6 +151,7 @@ class GitHub:
                 json={"query": text, "variables": dict(variables)},
                 stream=stream,
                 bucket="graphql",
+                account=self._account,
                 tolerate=_HEAVY,
             )
         )

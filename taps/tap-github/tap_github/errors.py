@@ -1,9 +1,9 @@
 """What only GitHub answers.
 
-    SourceError
-    └── RefusedError            see singer_kit.http
-        ├── ForbiddenError      the token may not read this
-        └── QueryError          GraphQL answers with errors; some of them mean that the query is too heavy
+SourceError
+└── RefusedError            see singer_kit.http
+├── ForbiddenError      the token may not read this
+└── QueryError          GraphQL answers with errors; some of them mean that the query is too heavy
 """
 
 from __future__ import annotations

@@ -11,8 +11,11 @@ point, where REST would be asked 50 times.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _ACTOR = (
     "__typename login avatarUrl url ... on User { databaseId id isSiteAdmin } ... on Bot { databaseId id }"

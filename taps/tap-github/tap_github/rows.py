@@ -286,11 +286,11 @@ def _tail(name: str) -> Callable[[Row, datetime], int | None]:
 
 
 def _of_user(member: str) -> Callable[[Row, datetime], Any]:
-    return lambda row, now: (row.get("user") or {}).get(member)
+    return lambda row, _: (row.get("user") or {}).get(member)
 
 
 def _commit_date(who: str) -> Callable[[Row, datetime], Any]:
-    return lambda row, now: ((row.get("commit") or {}).get(who) or {}).get("date")
+    return lambda row, _: ((row.get("commit") or {}).get(who) or {}).get("date")
 
 
 def _contributor_key(row: Row, now: datetime) -> str:
@@ -315,7 +315,7 @@ DERIVED: dict[str, tuple[Row, Callable[[Row, datetime], Any]]] = {
     "pull_number": (_INTEGER, _tail("pull_request_url")),
     "is_pull_request": (
         {"type": ["boolean", "null"]},
-        lambda row, now: row.get("pull_request") is not None,
+        lambda row, _: row.get("pull_request") is not None,
     ),
     "user_id": (_INTEGER, _of_user("id")),
     "user_login": (_STRING, _of_user("login")),
@@ -323,7 +323,7 @@ DERIVED: dict[str, tuple[Row, Callable[[Row, datetime], Any]]] = {
     "event_key": (_STRING, _event_key),
     "snapshot_date": (
         {"type": ["string", "null"], "format": "date"},
-        lambda row, now: now.date().isoformat(),
+        lambda _, now: now.date().isoformat(),
     ),
-    "repo_id": (_INTEGER, lambda row, now: (row.get("repo") or {}).get("id")),
+    "repo_id": (_INTEGER, lambda row, _: (row.get("repo") or {}).get("id")),
 }

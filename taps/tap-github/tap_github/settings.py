@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from singer_kit.rest import COMMON
 from singer_sdk import typing as th
+
+from singer_kit.rest import COMMON
 
 _TEXTS = th.ArrayType(th.StringType)
 
@@ -80,7 +81,7 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
     th.Property(
         "branches",
         th.CustomType({"type": ["object", "string", "null"], "additionalProperties": True}),
-        description='Branches whose commits are read: {"acme/shop": ["main", "next"]}, or "all". Unset: the default one.',
+        description='Branches whose commits are read: {"acme/shop": ["main", "next"]}, or "all"; else the default one.',
     ),
     th.Property(
         "commits_mode",

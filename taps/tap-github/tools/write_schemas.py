@@ -108,7 +108,9 @@ class Document:
             inner = item["items"] if item.get("type") == "array" else item
             for each in self._alternatives(inner):
                 found = each.get("properties", {})
-                if records or (path.startswith(("/search/", "/installation/")) and {"items", "repositories"} & {*found}):
+                if records or (
+                    path.startswith(("/search/", "/installation/")) and {"items", "repositories"} & {*found}
+                ):
                     listed = self._resolve(found[records or next(iter({"items", "repositories"} & {*found}))])
                     found = {}
                     for one in self._alternatives(listed["items"]):
@@ -197,7 +199,7 @@ def main(path: str) -> None:
         for column, source in spec.inherit.items():
             properties[column] = loaded[spec.leader]["properties"][source]
         for variant in spec.variants:
-            properties |= {column: TEXT for column in variant}
+            properties |= dict.fromkeys(variant, TEXT)
         properties |= {column: DERIVED[column][0] for column in spec.columns}
         properties |= {column: value for column, value in own.items() if column not in properties}
         for column in spec.key:

@@ -14,8 +14,13 @@ _REPO = "/repos/{owner}/{repo}"
 _ALL = {"state": "all"}
 _NEWEST = {"sort": "updated", "direction": "desc"}
 _GONE, _HIDDEN, _NO_ACCESS = frozenset({404}), frozenset({403, 404}), frozenset({403})
+_TOO_LARGE = frozenset({404, 422})
 _STAR = "application/vnd.github.star+json"
-_PULL = {"pull_number": "number", "pull_request_updated_at": "updated_at"}
+_COMMIT_DATES = ("committed_at", "authored_at")
+_USER = ("user_id", "user_login")
+_PULL_UPDATED = "pull_request_updated_at"
+_PULL = {"pull_number": "number", _PULL_UPDATED: "updated_at"}
+_RUN = {"run_id": "id", "run_updated_at": "updated_at"}
 _DISCUSSION = {"discussion_id": "id", "discussion_number": "number", "discussion_updated_at": "updated_at"}
 
 ORGANIZATIONS = (
@@ -28,7 +33,7 @@ ORGANIZATIONS = (
         "outside_collaborators", "/orgs/{org}/outside_collaborators", ("org", "id"), scope="organization",
         tolerate=frozenset({403, 422}),
     ),
-    StreamSpec("teams", "/orgs/{org}/teams", scope="organization", walk="tree", tolerate=_HIDDEN),
+    StreamSpec("teams", "/orgs/{org}/teams", scope="organization", tolerate=_HIDDEN),
     StreamSpec(
         "team_members", "/orgs/{org}/teams/{team_slug}/members", ("team_id", "id"), scope="organization",
         leader="teams", inherit={"team_id": "id", "team_slug": "slug"},
@@ -39,7 +44,7 @@ ORGANIZATIONS = (
         leader="teams", inherit={"team_id": "id", "team_slug": "slug"}, tolerate=_GONE,
     ),
     StreamSpec(
-        "projects_v2", scope="organization", walk="tree", replication_key="updated_at", batched=rows.project,
+        "projects_v2", scope="organization", walk="projects", replication_key="updated_at", batched=rows.project,
     ),
     StreamSpec(
         "project_items", scope="organization", leader="projects_v2", replication_key="updated_at",
@@ -49,7 +54,7 @@ ORGANIZATIONS = (
 
 # Read first: the others learn from it which repositories there are.
 REPOSITORIES = StreamSpec(
-    "repositories", "/orgs/{org}/repos", walk="selection", scope="all", replication_key="updated_at", params=_NEWEST
+    "repositories", "/orgs/{org}/repos", walk="repositories", scope="all", replication_key="updated_at", params=_NEWEST
 )
 
 CODE = (
@@ -61,18 +66,19 @@ CODE = (
     ),
     StreamSpec(
         "commits", f"{_REPO}/commits", ("repo_id", "sha"), walk="commits", replication_key="committed_at",
-        columns=("committed_at", "authored_at"), tolerate=_GONE, empty=frozenset({409}), counted=("branches",),
+        columns=_COMMIT_DATES, tolerate=_GONE, empty=frozenset({409}), counted=("branches",),
     ),
     StreamSpec(
         "commit_details", f"{_REPO}/commits/{{ref}}", ("repo_id", "sha"), leader="commits", fill={"ref": "sha"},
-        replication_key="committed_at", columns=("committed_at", "authored_at"), tolerate=frozenset({404, 422}), selected=False,
+        replication_key="committed_at", columns=_COMMIT_DATES, tolerate=_TOO_LARGE, selected=False,
     ),
     StreamSpec(
         "check_runs", f"{_REPO}/commits/{{ref}}/check-runs", leader="commits", fill={"ref": "sha"},
-        replication_key="started_at", params={"filter": "all"}, records="check_runs", tolerate=frozenset({404, 422}), selected=False,
+        replication_key="started_at", params={"filter": "all"}, records="check_runs",
+        tolerate=_TOO_LARGE, selected=False,
     ),
     StreamSpec(
-        "commit_comments", f"{_REPO}/comments", replication_key="updated_at", columns=("user_id", "user_login"),
+        "commit_comments", f"{_REPO}/comments", replication_key="updated_at", columns=_USER,
         tolerate=_GONE, counted=("commit_comments",),
     ),
     StreamSpec(
@@ -85,7 +91,7 @@ CODE = (
     StreamSpec(
         "custom_properties", f"{_REPO}/properties/values", ("repo_id", "property_name"), tolerate=_HIDDEN,
     ),
-    StreamSpec("releases", f"{_REPO}/releases", walk="tree", tolerate=_GONE, counted=("releases",)),
+    StreamSpec("releases", f"{_REPO}/releases", tolerate=_GONE, counted=("releases",)),
     StreamSpec(
         "release_assets", f"{_REPO}/releases/{{release_id}}/assets", leader="releases",
         inherit={"release_id": "id"}, tolerate=_GONE, within="assets",
@@ -95,7 +101,7 @@ CODE = (
 PULL_REQUESTS = (
     StreamSpec(
         "pull_requests", f"{_REPO}/pulls", walk="newest", replication_key="updated_at", params={**_ALL, **_NEWEST},
-        columns=("user_id", "user_login"), tolerate=_GONE, moved="pull_requests", deletable=False,
+        columns=_USER, tolerate=_GONE, moved="pull_requests", deletable=False,
     ),
     StreamSpec(
         "pull_request_details", leader="pull_requests", replication_key="updated_at",
@@ -103,18 +109,22 @@ PULL_REQUESTS = (
     ),
     StreamSpec(
         "pull_request_commits", f"{_REPO}/pulls/{{pull_number}}/commits", ("repo_id", "pull_number", "sha"),
-        leader="pull_requests", inherit=_PULL, replication_key="pull_request_updated_at", columns=("committed_at", "authored_at"), tolerate=_GONE,
+        leader="pull_requests", replication_key=_PULL_UPDATED,
+        inherit=_PULL, columns=_COMMIT_DATES, tolerate=_GONE,
         batched=rows.pull_request_commit,
     ),
     StreamSpec(
         "pull_request_files", f"{_REPO}/pulls/{{pull_number}}/files", ("repo_id", "pull_number", "filename"),
-        leader="pull_requests", inherit=_PULL, replication_key="pull_request_updated_at", tolerate=frozenset({404, 422}), selected=False,
+        leader="pull_requests", replication_key=_PULL_UPDATED,
+        inherit=_PULL, tolerate=_TOO_LARGE, selected=False,
     ),
     StreamSpec(
-        "reviews", f"{_REPO}/pulls/{{pull_number}}/reviews", leader="pull_requests", inherit=_PULL, replication_key="pull_request_updated_at",
-        columns=("user_id", "user_login"), tolerate=_GONE, batched=rows.review,
+        "reviews", f"{_REPO}/pulls/{{pull_number}}/reviews", leader="pull_requests", replication_key=_PULL_UPDATED,
+        inherit=_PULL,
+        columns=_USER, tolerate=_GONE, batched=rows.review,
     ),
-    StreamSpec("review_requests", leader="pull_requests", inherit=_PULL, replication_key="pull_request_updated_at", batched=rows.review_request),
+    StreamSpec("review_requests", leader="pull_requests", replication_key=_PULL_UPDATED,
+        inherit=_PULL, batched=rows.review_request),
     StreamSpec(
         "review_comments", f"{_REPO}/pulls/comments", walk="since", replication_key="updated_at",
         columns=("pull_number", "user_id", "user_login"), tolerate=_GONE, counted=("pull_requests",),
@@ -129,7 +139,8 @@ ISSUES = (
     ),
     StreamSpec(
         "issue_timeline", f"{_REPO}/issues/{{issue_number}}/timeline", ("repo_id", "issue_number", "event_key"),
-        leader="issues", replication_key="issue_updated_at", inherit={"issue_number": "number", "issue_updated_at": "updated_at"},
+        leader="issues", replication_key="issue_updated_at",
+        inherit={"issue_number": "number", "issue_updated_at": "updated_at"},
         columns=("event_key",), tolerate=frozenset({404, 410}), selected=False,
     ),
     StreamSpec(
@@ -147,7 +158,7 @@ ISSUES = (
         empty=frozenset({410}), moved="milestones",
     ),
     StreamSpec(
-        "discussions", walk="tree", replication_key="updated_at", batched=rows.discussion,
+        "discussions", walk="connection", replication_key="updated_at", batched=rows.discussion,
     ),
     StreamSpec(
         "discussion_comments", leader="discussions", replication_key="discussion_updated_at", inherit=_DISCUSSION,
@@ -164,7 +175,7 @@ ISSUES = (
 PEOPLE = (
     StreamSpec(
         "stargazers", f"{_REPO}/stargazers", ("repo_id", "user_id"), walk="connection", replication_key="starred_at",
-        columns=("user_id", "user_login"), tolerate=frozenset({404, 422}), accept=_STAR, batched=rows.stargazer,
+        columns=_USER, tolerate=_TOO_LARGE, accept=_STAR, batched=rows.stargazer,
     ),
     StreamSpec(
         "subscribers", f"{_REPO}/subscribers", ("repo_id", "id"), walk="connection", tolerate=_HIDDEN,
@@ -202,12 +213,12 @@ ACTIONS = (
     StreamSpec(
         "workflow_jobs", f"{_REPO}/actions/runs/{{run_id}}/jobs", leader="workflow_runs",
         replication_key="run_updated_at",
-        inherit={"run_id": "id", "run_updated_at": "updated_at"}, params={"filter": "all"}, records="jobs",
+        inherit=_RUN, params={"filter": "all"}, records="jobs",
         tolerate=frozenset({404, 410}),
     ),
     StreamSpec(
         "workflow_run_attempts", f"{_REPO}/actions/runs/{{run_id}}/attempts/{{attempt_number}}/jobs",
-        leader="workflow_runs", replication_key="run_updated_at", inherit={"run_id": "id", "run_updated_at": "updated_at"}, records="jobs",
+        leader="workflow_runs", replication_key="run_updated_at", inherit=_RUN, records="jobs",
         fill={"attempt_number": "run_attempt"}, counts_up=True, tolerate=frozenset({404, 410}), selected=False,
     ),
     StreamSpec(
