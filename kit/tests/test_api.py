@@ -81,7 +81,14 @@ def test_a_base_path() -> None:
         answer = requests.get(f"{api.url}/items", timeout=5)
         following = requests.get(answer.links["next"]["url"], timeout=5).json()
         assert following == [{"id": 4}, {"id": 5}, {"id": 6}]
-    assert api.log.counts() == {"GET /items": 2}
+        api.route("GET", "/api/other", lambda _: Answer("outside"), absolute=True)
+        root = api.url.removesuffix("/api/v3")
+        assert requests.get(f"{root}/api/other", timeout=5).json() == "outside"
+        assert [requests.get(f"{root}{path}", timeout=5).status_code for path in ("/items", "/api/v3/api/other")] == [
+            404
+        ] * 2
+        api.complaints.clear()
+    assert api.log.of("/items", status=200).counts() == {"GET /items": 2}
 
 
 def test_connections_are_kept_and_served_at_once() -> None:

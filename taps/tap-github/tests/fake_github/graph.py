@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 
 from fake_github.listing import by_time
 from fake_github.repositories import commit_row
-from fake_github.shapes import Row
 from fake_github.world import Repository, World, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from fake_github.shapes import Row
 
 Object = dict[str, Any]
 
@@ -112,7 +115,8 @@ def _repository(found: Repository) -> Object:
         isPrivate=found.row["private"], pullRequest=pull,
         pullRequests=_connection(list(found.pulls.values()), lambda row: _pull(found, row), _pull_state),
         issues=_connection(issues, lambda row: _object(row, "Issue", state=row["state"].upper()), _issue_state),
-        stargazers=_connection(stars, lambda row: _object(row, "User"), edge=lambda row: {"starredAt": row["starred_at"]}),
+        stargazers=_connection(stars, lambda row: _object(row, "User"),
+                               edge=lambda row: {"starredAt": row["starred_at"]}),
         discussions=_connection([], _plain),
     )  # fmt: skip
 
@@ -146,7 +150,8 @@ def _pull(found: Repository, row: Row) -> Object:
                             lambda each: {"commit": _commit(found, each["sha"])}),
         reviews=_connection(reviews, lambda each: _review(found, row, each), lambda each: str(each["state"])),
         comments=_connection(comments, lambda each: _object(each, "IssueComment")),
-        timelineItems=_connection([], _plain), reviewRequests=_connection([], _plain), reviewThreads=_connection([], _plain),
+        timelineItems=_connection([], _plain), reviewRequests=_connection([], _plain),
+        reviewThreads=_connection([], _plain),
     )  # fmt: skip
 
 
@@ -169,10 +174,17 @@ def _connection(
 ) -> Callable[..., Object]:
     """A connection's resolver: its page begins behind a key, so it does not shift when rows come or go before it."""
 
-    def resolve(  # noqa: PLR0913
-        _: Any, *, first: int | None = None, last: int | None = None, after: str | None = None, before: str | None = None,
-        orderBy: Mapping[str, str] | None = None, states: list[str] | None = None, **__: Any,
-    ) -> Object:  # fmt: skip  # noqa: N803
+    def resolve(
+        _: Any,
+        *,
+        first: int | None = None,
+        last: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        orderBy: Mapping[str, str] | None = None,  # noqa: N803  (GraphQL's name)
+        states: list[str] | None = None,
+        **__: Any,
+    ) -> Object:
         size = first if first is not None else last
         if size is not None and not 1 <= size <= _LARGEST_PAGE:
             raise GraphQLError(f"Requesting {size} records on a connection exceeds the `first` limit of 100 records.",

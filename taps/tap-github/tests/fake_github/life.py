@@ -78,8 +78,9 @@ class Life:
         row = make("issue-items", repository.full_name, id=self.world.new_id(), number=number, user=user, url=url,
                    node_id=f"I_{repository.id}_{number}", title=f"Issue {number}", body=self._body(), labels=[label],
                    html_url=f"https://github.com/{repository.full_name}/issues/{number}", state="open",
-                   state_reason=None, assignee=None, assignees=[], milestone=None, locked=False, active_lock_reason=None,
-                   comments=0, closed_at=None, closed_by=None, created_at=self.world.now, updated_at=self.world.now,
+                   state_reason=None, assignee=None, assignees=[], milestone=None, locked=False,
+                   active_lock_reason=None, comments=0, closed_at=None, closed_by=None,
+                   created_at=self.world.now, updated_at=self.world.now,
                    comments_url=f"{url}/comments", events_url=f"{url}/events", labels_url=f"{url}/labels{{/name}}",
                    ) | values  # fmt: skip
         if "pull_request" not in values:
@@ -111,8 +112,9 @@ class Life:
         if issue := self._any(repository.issues):
             identity = self.world.new_id()
             repository.comments[identity] = make(
-                "issue-comment-items", repository.full_name, id=identity, node_id=f"IC_{identity}", body=self._body() or "",
-                url=f"{repository.url}/issues/comments/{identity}", user=self._user(repository), issue_url=issue["url"],
+                "issue-comment-items", repository.full_name, id=identity, node_id=f"IC_{identity}",
+                body=self._body() or "", url=f"{repository.url}/issues/comments/{identity}",
+                user=self._user(repository), issue_url=issue["url"],
                 html_url=f"{issue['html_url']}#issuecomment-{identity}",
                 created_at=self.world.now, updated_at=self.world.now)  # fmt: skip
             issue.update(comments=issue["comments"] + 1, updated_at=self.world.now)
@@ -150,7 +152,7 @@ class Life:
             "url": api, "html_url": web, "diff_url": f"{web}.diff", "patch_url": f"{web}.patch", "merged_at": None,
         }) if repository.row["has_issues"] else None  # fmt: skip
         user = issue["user"] if issue else self._user(repository)
-        forked = self._random.random() < 0.1  # noqa: PLR2004  (a fork that is deleted since)
+        forked = self._random.random() < 0.1
         whole = {"label": f"x:{branch}", "user": None if forked else user, "repo": None if forked else repository.row}
         pull = make("pull-request-simple-items", repository.full_name, id=self.world.new_id(), number=number,
                     node_id=f"PR_{repository.id}_{number}", url=api, html_url=web, title=f"Pull {number}", user=user,
@@ -194,7 +196,8 @@ class Life:
         if pull := self._any(reviewed):
             identity = self.world.new_id()
             review = self._random.choice(repository.reviews[pull["number"]])
-            row = make("pull-request-review-comment-items", repository.full_name, id=identity, node_id=f"PRRC_{identity}",
+            row = make("pull-request-review-comment-items", repository.full_name, id=identity,
+                       node_id=f"PRRC_{identity}",
                        url=f"{repository.url}/pulls/comments/{identity}", pull_request_review_id=review["id"],
                        pull_request_url=pull["url"], user=self._user(repository), body=self._body() or "",
                        html_url=f"{pull['html_url']}#discussion_r{identity}", commit_id=pull["head"]["sha"],
@@ -249,8 +252,8 @@ class Life:
         for _ in range(2):
             tip = self.world.commit(repository, (tip,), message="Rewritten").sha
         repository.history.branches[branch] = tip
-        repository.history.collect({pull["head"]["sha"] for pull in repository.pulls.values()} | {
-            sha for shas in repository.pull_commits.values() for sha in shas} | set(repository.tags.values()))  # fmt: skip
+        asked = {sha for shas in repository.pull_commits.values() for sha in shas}
+        repository.history.collect(asked | set(repository.tags.values()))
         self._pushed(repository, branch, before, tip, "force_push")
 
     def _pushed(self, repository: Repository, branch: str, before: str, after: str, kind: str = "push") -> None:
@@ -279,7 +282,8 @@ class Life:
                      url=f"{url}/assets", created_at=self.world.now, updated_at=self.world.now,
                      uploader=self.world.someone(repository))  # fmt: skip
         repository.releases.append(make(
-            "release-items", repository.full_name, id=identity, node_id=f"RE_{identity}", url=url, tag_name=name, name=name,
+            "release-items", repository.full_name, id=identity, node_id=f"RE_{identity}", url=url, tag_name=name,
+            name=name,
             author=self.world.someone(repository), assets=[asset], created_at=stamp(commit.committed),
             published_at=self.world.now, updated_at=self.world.now))  # fmt: skip
 
@@ -300,7 +304,8 @@ class Life:
         if not repository.workflows:
             identity = self.world.new_id()
             repository.workflows.append(make(
-                "workflow-paginated", repository.full_name, id=identity, url=f"{repository.url}/actions/workflows/{identity}",
+                "workflow-paginated", repository.full_name, id=identity,
+                url=f"{repository.url}/actions/workflows/{identity}",
                 created_at=self.world.now, updated_at=self.world.now))  # fmt: skip
         identity, workflow = self.world.new_id(), repository.workflows[0]
         actor = self.world.someone(repository)
@@ -334,9 +339,10 @@ class Life:
     def _add_job(self, repository: Repository, run: Row) -> None:
         identity = self.world.new_id()
         repository.jobs.setdefault(run["id"], []).append(make(
-            "job-paginated", repository.full_name, id=identity, node_id=f"CR_{identity}", run_id=run["id"], run_url=run["url"],
-            url=f"{repository.url}/actions/jobs/{identity}", head_sha=run["head_sha"], status="in_progress",
-            conclusion=None, run_attempt=run["run_attempt"], created_at=self.world.now, started_at=self.world.now,
+            "job-paginated", repository.full_name, id=identity, node_id=f"CR_{identity}", run_id=run["id"],
+            run_url=run["url"], url=f"{repository.url}/actions/jobs/{identity}", head_sha=run["head_sha"],
+            status="in_progress", conclusion=None, run_attempt=run["run_attempt"],
+            created_at=self.world.now, started_at=self.world.now,
             completed_at=None))  # fmt: skip
 
     def deploy(self, repository: Repository) -> None:
@@ -349,7 +355,8 @@ class Life:
             repository.deployments.append(row)
             status = self.world.new_id()
             repository.statuses[identity] = [make(
-                "deployment-status-items", repository.full_name, id=status, url=f"{url}/statuses/{status}", creator=user,
+                "deployment-status-items", repository.full_name, id=status, url=f"{url}/statuses/{status}",
+                creator=user,
                 deployment_url=url, created_at=self.world.now, updated_at=self.world.now)]  # fmt: skip
 
     def star(self, repository: Repository) -> None:
@@ -380,7 +387,7 @@ class Life:
 
     def _user(self, repository: Repository) -> Row | None:
         """Somebody, or now and then an account that is deleted since."""
-        return self.world.someone(repository) if self._random.random() > 0.05 else None  # noqa: PLR2004
+        return self.world.someone(repository) if self._random.random() > 0.05 else None
 
     def _issue_event(self, repository: Repository, issue: Row, kind: str) -> None:
         identity = self.world.new_id()

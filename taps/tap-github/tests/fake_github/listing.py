@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import operator
 import re
-from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fake_github.shapes import Row
 from fake_github.world import read_stamp
 from singer_kit.testing.api import Answer, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from fake_github.shapes import Row
 
 _RANGE = re.compile(r"(>=|<=|>|<)?(.+)")
 _COMPARE: dict[str, Callable[[datetime, datetime], bool]] = {
@@ -21,8 +24,8 @@ _COMPARE: dict[str, Callable[[datetime, datetime], bool]] = {
 
 def problem(status: int, message: str, **more: Any) -> Answer:
     """An error in GitHub's form."""
-    return Answer({"message": message, "documentation_url": "https://docs.github.com/rest", "status": str(status), **more},
-                  status)  # fmt: skip
+    documentation = "https://docs.github.com/rest"
+    return Answer({"message": message, "documentation_url": documentation, "status": str(status), **more}, status)
 
 
 def by_time(name: str) -> Callable[[Row], list[Any]]:
@@ -65,7 +68,7 @@ def conditional(handler: Callable[[Request], Answer]) -> Callable[[Request], Ans
 
     def handle(request: Request) -> Answer:
         answer = handler(request)
-        if answer.status != 200:  # noqa: PLR2004
+        if answer.status != 200:
             return answer
         digest = hashlib.sha256(answer.content)
         digest.update(f"{answer.headers.get('Link')} {request.credential} {request.headers.get('Accept')}".encode())

@@ -151,7 +151,7 @@ class OrganizationRoutes:
 
     def _starred(self, request: Request) -> Answer:
         login = request.parameters["username"]
-        rows = [
+        rows: list[Row] = [
             {"starred_at": stamp(moment), "repo": each.row}
             for each in self._world.repositories.values()
             for user, moment in each.stars
@@ -181,7 +181,7 @@ class OrganizationRoutes:
         wanted, words = _query(request.query["q"])
         created = within(wanted["created"]) if "created" in wanted else None
         rows = [
-            {**make("issue-search-result-item-paginated"), **row, "score": 1.0}
+            {**make("issue-search-result-item-paginated"), **row, "body": row["body"] or "", "score": 1.0}
             for each in self._world.repositories.values()
             if wanted.get("repo") in {None, each.full_name} and wanted.get("org") in {None, each.row["owner"]["login"]}
             for row in each.issues.values()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from fake_github.history import Commit, Comparison
 from fake_github.listing import by_time, conditional, problem, since, within
 from fake_github.shapes import Row, make, whole
 from fake_github.world import Repository, World, read_stamp, stamp
 from singer_kit.testing.api import Answer, FakeApi, Request, link_cursor, link_pages
+
+if TYPE_CHECKING:
+    from fake_github.history import Commit, Comparison
 
 Handler = Callable[[Repository, Request], Answer]
 
@@ -27,7 +29,7 @@ class RepositoryRoutes:
 
     Args:
         world: read as it is when a request comes.
-        issue_links: whether listings of issues are continued by an opaque cursor or by a page's number; the API does either.
+        issue_links: whether listings of issues go on by an opaque cursor or by a page's number; the API does either.
 
     """
 
@@ -74,7 +76,7 @@ class RepositoryRoutes:
             "properties/values": lambda *_: Answer(whole("custom-property-values")),
             "actions/workflows": lambda repository, request: self._plain(
                 repository, request, repository.workflows, items="workflows"
-            ),  # fmt: skip
+            ),
             "actions/runs": self._runs,
             "actions/runs/{run_id}": self._run,
             "actions/runs/{run_id}/jobs": self._jobs,
@@ -85,7 +87,7 @@ class RepositoryRoutes:
             "environments": lambda *_: Answer(whole("environments")),
             "events": lambda repository, request: self._newest(
                 repository, request, repository.public_events[-EVENTS_CAP:]
-            ),  # fmt: skip
+            ),
             "activity": self._activity,
             "traffic/clones": lambda *_: Answer(whole("clone-traffic")),
             "traffic/views": lambda *_: Answer(whole("view-traffic")),
@@ -126,8 +128,8 @@ class RepositoryRoutes:
 
     # Pages
 
-    def _plain(self, repository: Repository, request: Request, rows: Sequence[Row], items: str = "", total: str = "total_count") -> Answer:  # fmt: skip
-        paging = link_pages(items=items, total=total if items else "")
+    def _plain(self, repository: Repository, request: Request, rows: Sequence[Row], items: str = "") -> Answer:
+        paging = link_pages(items=items, total="total_count" if items else "")
         return paging.answer(request, rows, path=self._path(repository, request))
 
     def _newest(self, repository: Repository, request: Request, rows: Sequence[Row]) -> Answer:
@@ -185,8 +187,8 @@ class RepositoryRoutes:
         issue = repository.issues.get(int(request.parameters["issue_number"]))
         if issue is None:
             return problem(404, "Not Found")
-        found = [{**row, "event": "commented", "actor": row["user"]}
-                 for row in repository.comments.values() if row["issue_url"] == issue["url"] and row["user"]]  # fmt: skip
+        comments = [row for row in repository.comments.values() if row["issue_url"] == issue["url"] and row["user"]]
+        found = [{**row, "event": "commented", "actor": row["user"]} for row in comments]
         return self._plain(repository, request, found)
 
     def _milestones(self, repository: Repository, request: Request) -> Answer:
@@ -299,8 +301,10 @@ class RepositoryRoutes:
         return self._plain(repository, request, rows)
 
     def _tags(self, repository: Repository, request: Request) -> Answer:
-        rows = [make("tag-items", repository.full_name, name=name, commit={"sha": sha, "url": f"{repository.url}/commits/{sha}"})
-                for name, sha in sorted(repository.tags.items(), reverse=True)]  # fmt: skip
+        rows = []
+        for name, sha in sorted(repository.tags.items(), reverse=True):
+            commit = {"sha": sha, "url": f"{repository.url}/commits/{sha}"}
+            rows.append(make("tag-items", repository.full_name, name=name, commit=commit))
         return self._plain(repository, request, rows)
 
     def _activity(self, repository: Repository, request: Request) -> Answer:
@@ -405,8 +409,9 @@ def commit_row(repository: Repository, commit: Commit) -> Row:
         **template["commit"], "url": url, "message": commit.message,
         "author": {**who, "date": stamp(commit.authored)}, "committer": {**who, "date": stamp(commit.committed)},
     }  # fmt: skip
-    parents = [{"sha": sha, "url": f"{repository.url}/commits/{sha}",
-                "html_url": f"https://github.com/{repository.full_name}/commit/{sha}"} for sha in commit.parents]  # fmt: skip
+    web = f"https://github.com/{repository.full_name}/commit"
+    parents = [{"sha": sha, "url": f"{repository.url}/commits/{sha}", "html_url": f"{web}/{sha}"}
+               for sha in commit.parents]  # fmt: skip
     return {**template, "sha": commit.sha, "node_id": f"C_{commit.sha}", "url": url, "comments_url": f"{url}/comments",
-            "html_url": f"https://github.com/{repository.full_name}/commit/{commit.sha}", "commit": inner,
+            "html_url": f"{web}/{commit.sha}", "commit": inner,
             "author": commit.author, "committer": commit.author, "parents": parents}  # fmt: skip

@@ -96,7 +96,8 @@ class FakeGitHub:
         OrganizationRoutes(self.world, self.tokens).register(self.api)
         self.api.route("GET", "/rate_limit", lambda _: Answer(whole("rate-limit-overview")))
         self._endpoint = GraphQL(read_schema(GRAPHQL), self._graphql_root, self.api.complaints.append)
-        self.api.route("POST", "/graphql", self._graphql, described=False)
+        path = base_path.replace("/v3", "/graphql") or "/graphql"
+        self.api.route("POST", path, self._graphql, described=False, absolute=bool(base_path))
 
     @property
     def url(self) -> str:
@@ -106,7 +107,9 @@ class FakeGitHub:
     def repositories(self) -> list[Repository]:
         return list(self.world.repositories.values())
 
-    def mutate(self, count: int = 10, *, every: timedelta = timedelta(seconds=7), repository: Repository | None = None) -> None:  # fmt: skip
+    def mutate(
+        self, count: int = 10, *, every: timedelta = timedelta(seconds=7), repository: Repository | None = None
+    ) -> None:
         """Let so many events happen now; safe while requests are under way."""
         with self.api.lock:
             self.life.happen(count, every=every, repository=repository)
@@ -122,10 +125,10 @@ class FakeGitHub:
 
     def _authenticate(self, request: Request) -> Answer | None:
         if not request.headers.get("User-Agent"):
-            return Answer("Request forbidden by administrative rules. Please make sure your request has a User-Agent header.", 403)  # fmt: skip
+            return problem(403, "Request forbidden by administrative rules: it has no User-Agent header.")
         token = request.credential
         if request.path.startswith("/app/") or request.path.endswith("/installation"):
-            return None if token.count(".") == 2 else problem(401, "A JSON web token could not be decoded")  # noqa: PLR2004
+            return None if token.count(".") == 2 else problem(401, "A JSON web token could not be decoded")
         return None if not token or self.tokens.valid(token) else problem(401, "Bad credentials")
 
     def _graphql(self, request: Request) -> Answer:
@@ -133,19 +136,11 @@ class FakeGitHub:
             return problem(401, "This endpoint requires you to be authenticated.")
         _, nodes = _measured(request)
         if nodes > LARGEST:
-            return Answer(
-                {
-                    "errors": [
-                        {
-                            "type": "MAX_NODE_LIMIT_EXCEEDED",
-                            "message": f"This query requests up to {nodes:,} possible nodes which exceeds the maximum limit of 500,000.",
-                        }
-                    ]
-                }
-            )
+            message = f"This query requests up to {nodes:,} possible nodes; the maximum is {LARGEST:,}."
+            return Answer({"errors": [{"type": "MAX_NODE_LIMIT_EXCEEDED", "message": message}]})
         answer = self._endpoint(request)
         for error in answer.json.get("errors", ()):
-            error |= error.pop("extensions", {})  # GitHub tells the type beside the message
+            error.update(error.pop("extensions", {}))  # GitHub tells the type beside the message
         return answer
 
     def _graphql_root(self, request: Request) -> dict[str, Any]:
@@ -175,7 +170,7 @@ def _is_core(request: Request) -> bool:
 
 
 def _not_modified(answer: Answer) -> bool:
-    return answer.status == 304  # noqa: PLR2004
+    return answer.status == 304
 
 
 def _resource(name: str) -> dict[str, str]:

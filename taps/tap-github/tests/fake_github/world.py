@@ -45,7 +45,10 @@ class Organization:
 
 @dataclass
 class Repository:
-    """`row` is GitHub's full repository. Tables are by id or number; `refuses` answers a status instead of a listing."""
+    """`row` is GitHub's full repository. Tables are by id or number.
+
+    `refuses` holds, by the last part of a path such as `issues`, the status and message that is answered instead.
+    """
 
     row: Row
     history: History = field(default_factory=History)
@@ -198,7 +201,7 @@ class World:
     ) -> Commit:
         """A new commit that no branch has yet; `late`: made long before it is pushed."""
         moment = (self.clock.now - late).replace(microsecond=0)
-        author = self.someone(repository) if self.random.random() > 0.1 else None  # noqa: PLR2004
+        author = self.someone(repository) if self.random.random() > 0.1 else None
         sha = self.new_sha()
         return repository.history.add(
             Commit(sha, parents, author, moment - timedelta(minutes=5), moment, message or f"Change {sha[:7]}")
