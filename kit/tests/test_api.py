@@ -84,9 +84,8 @@ def test_a_base_path() -> None:
         api.route("GET", "/api/other", lambda _: Answer("outside"), absolute=True)
         root = api.url.removesuffix("/api/v3")
         assert requests.get(f"{root}/api/other", timeout=5).json() == "outside"
-        assert [requests.get(f"{root}{path}", timeout=5).status_code for path in ("/items", "/api/v3/api/other")] == [
-            404
-        ] * 2
+        assert requests.get(f"{root}/items", timeout=5).status_code == 404
+        assert requests.get(f"{root}/api/v3/api/other", timeout=5).status_code == 404
         api.complaints.clear()
     assert api.log.of("/items", status=200).counts() == {"GET /items": 2}
 

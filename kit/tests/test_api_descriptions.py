@@ -277,8 +277,16 @@ def test_google_discovery(query, body, answer, problem) -> None:
     assert problem in "".join(api.complaints)
 
 
-@pytest.mark.parametrize("name", ["trimmed/github-rest.trimmed", "trimmed/digitalocean.trimmed", "trimmed/vercel.trimmed",
-                                  "trimmed/supabase-management.trimmed", "postgrest-root.example.openapi2"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "trimmed/github-rest.trimmed",
+        "trimmed/digitalocean.trimmed",
+        "trimmed/supabase-management.trimmed",
+        "trimmed/vercel.trimmed",
+        "postgrest-root.example.openapi2",
+    ],
+)
 def test_documents_of_real_apis(name) -> None:
     """Every operation of them can be checked, and is: a parameter that no API has is found."""
     path = SPECS / f"{name}.json"

@@ -83,7 +83,3 @@ class Routes:
             if route.method == method and (found := pattern.fullmatch(path)):
                 return route, dict(zip(parameter_names(route.template), found.groups(), strict=True))
         return None
-
-    def methods(self, path: str) -> list[str]:
-        """The methods that a path has."""
-        return sorted({route.method for pattern, route in self._routes if pattern.fullmatch(path)})

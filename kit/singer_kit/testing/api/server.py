@@ -266,8 +266,7 @@ class FakeApi(AbstractContextManager["FakeApi"]):
                 return refused
         if route is None:
             self._complain(request, "no route: it is not registered, or the client invented it")
-            known = self._routes.methods(request.path)
-            return Answer({"message": "Not Found"}, 405 if known else 404)
+            return Answer({"message": "Not Found"}, 404)
         checked = self.description if route.described_as is not None else None
         template = route.described_as or ""
         if checked is not None and (problems := checked.request_problems(template, request, route.also)):
