@@ -81,7 +81,13 @@ def test_a_base_path() -> None:
         answer = requests.get(f"{api.url}/items", timeout=5)
         following = requests.get(answer.links["next"]["url"], timeout=5).json()
         assert following == [{"id": 4}, {"id": 5}, {"id": 6}]
-    assert api.log.counts() == {"GET /items": 2}
+        api.route("GET", "/api/other", lambda _: Answer("outside"), absolute=True)
+        root = api.url.removesuffix("/api/v3")
+        assert requests.get(f"{root}/api/other", timeout=5).json() == "outside"
+        assert requests.get(f"{root}/items", timeout=5).status_code == 404
+        assert requests.get(f"{root}/api/v3/api/other", timeout=5).status_code == 404
+        api.complaints.clear()
+    assert api.log.of("/items", status=200).counts() == {"GET /items": 2}
 
 
 def test_connections_are_kept_and_served_at_once() -> None:

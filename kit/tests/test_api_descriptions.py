@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from requests.structures import CaseInsensitiveDict
 
-from singer_kit.testing.api import Answer, Collection, FakeApi, Fault, describe, link_cursor
+from singer_kit.testing.api import Answer, Collection, FakeApi, Fault, Request, describe, link_cursor, read_description
+from singer_kit.testing.api.clock import EPOCH
 from singer_kit.testing.api.graphql import GraphQL, read_schema
+from singer_kit.testing.api.routes import parameter_names
+
+SPECS = Path(__file__).parents[3] / "shared" / "specs"
 
 OPENAPI = {
     "openapi": "3.0.3",
@@ -117,7 +123,8 @@ def test_paths_and_headers_against_openapi() -> None:
         ({"state": "shut"}, "[0].state"),
         ({"updated_at": "2024-01-01"}, "[0].updated_at"),
         ({"updated_at": None}, "[0].updated_at"),
-        ({"part": 1}, "[0].part"),
+        ({"part": 1}, "[0].part: 1 is not valid under any"),
+        ({"part": {}}, '[0].part: "login" is a required property'),
         ({"nullable": 5}, "[0].nullable"),
         ({"parent": {**ITEM, "id": None}}, "[0].parent.id"),
     ],
@@ -268,6 +275,34 @@ def test_google_discovery(query, body, answer, problem) -> None:
         requests.post(f"{api.url}/api/v1/shops/12:run?{query}", json=body, timeout=5)
     assert len(api.complaints) == bool(problem)
     assert problem in "".join(api.complaints)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "trimmed/github-rest.trimmed",
+        "trimmed/digitalocean.trimmed",
+        "trimmed/supabase-management.trimmed",
+        "trimmed/vercel.trimmed",
+        "postgrest-root.example.openapi2",
+    ],
+)
+def test_documents_of_real_apis(name) -> None:
+    """Every operation of them can be checked, and is: a parameter that no API has is found."""
+    path = SPECS / f"{name}.json"
+    if not path.exists():
+        pytest.skip(f"the API's description is not there: {path}")
+    description, document = read_description(path), json.loads(path.read_text())
+    for template, item in document["paths"].items():
+        for method in item.keys() & {"get", "post", "patch", "delete"}:
+            parameters = dict.fromkeys(parameter_names(template), "1")
+            request = Request(
+                1, method.upper(), template, (("zzz", "1"),), CaseInsensitiveDict(), b"", EPOCH, "", parameters
+            )
+            assert "query parameter 'zzz' is unknown" in description.request_problems(template, request, ())
+            for status in item[method]["responses"]:
+                answer = Answer({}, 200 if status == "default" else int(status))
+                assert isinstance(description.answer_problems(template, request, answer), list)
 
 
 def test_a_document_of_an_unknown_kind() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from singer_kit.testing.api.exchange import Answer, Request
 
-_FIRST_ERROR = 400
+_FIRST_REDIRECT = 300
 _NOT_MODIFIED = 304
 _SCHEMA_KEYS = ("type", "format", "enum", "items", "minimum", "maximum", "pattern", "minLength", "maxLength")
 _SEPARATORS = {"ssv": " ", "spaceDelimited": " ", "pipes": "|", "pipeDelimited": "|", "tsv": "\t"}
@@ -23,7 +23,7 @@ _SEPARATORS = {"ssv": " ", "spaceDelimited": " ", "pipes": "|", "pipeDelimited":
 class OpenApi:
     """A document of OpenAPI 3.x or Swagger 2.0.
 
-    An answer's status has to be described unless it is an error: descriptions list few of those.
+    An answer's status has to be described unless it is a redirect or an error: descriptions list few of those.
 
     Args:
         document: parsed, with its references inside itself.
@@ -77,7 +77,7 @@ class OpenApi:
         status = str(answer.status)
         response = responses.get(status) or responses.get(f"{status[0]}XX") or responses.get("default")
         if response is None:
-            return [] if answer.status >= _FIRST_ERROR else [f"status {status} is not described"]
+            return [] if answer.status >= _FIRST_REDIRECT else [f"status {status} is not described"]
         response = self._resolved(response)
         schema = response.get("schema") or self._media(response.get("content", {}), answer.headers.get("Content-Type"))
         if schema is None:

@@ -37,6 +37,10 @@ def parameter_names(template: str) -> list[str]:
     return [found[1] for found in _PARAMETER.finditer(template)]
 
 
+def _rank(template: str) -> tuple[bool, int, int]:
+    return ":path" in template, template.count("{"), -template.count("/")
+
+
 @dataclass(frozen=True)
 class Route:
     """A handler and the requests that are its own.
@@ -71,7 +75,7 @@ class Routes:
         same = (route.method, nameless(route.template))
         self._routes = [each for each in self._routes if (each[1].method, nameless(each[1].template)) != same]
         self._routes.append((compiled(route.template), route))
-        self._routes.sort(key=lambda each: (":path" in each[1].template, each[1].template.count("{")))
+        self._routes.sort(key=lambda each: _rank(each[1].template))
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """The route and what the path gives for its parameters."""
@@ -79,7 +83,3 @@ class Routes:
             if route.method == method and (found := pattern.fullmatch(path)):
                 return route, dict(zip(parameter_names(route.template), found.groups(), strict=True))
         return None
-
-    def methods(self, path: str) -> list[str]:
-        """The methods that a path has."""
-        return sorted({route.method for pattern, route in self._routes if pattern.fullmatch(path)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
@@ -9,7 +10,8 @@ import jsonschema_rs
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
-_TOLD = 5  # problems of one value that are worth reading
+_SHOWN = 5  # problems of one value that are worth reading
+_LONGEST = 300  # characters: some quote the whole value
 _IGNORED = frozenset({"example", "examples", "description", "title", "default", "externalDocs", "xml", "discriminator"})
 
 
@@ -43,13 +45,17 @@ class Schemas:
             )
         if validator.is_valid(value):
             return []
-        found = []
-        for error in validator.iter_errors(value):
-            place = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in error.instance_path)
-            found.append(f"{place.lstrip('.') or 'it'}: {error.message[:300]}")
-            if len(found) == _TOLD:
-                break
-        return found
+        return [_told(error) for error in itertools.islice(validator.iter_errors(value), _SHOWN)]
+
+
+def _told(error: jsonschema_rs.ValidationError) -> str:
+    """An error in words: of several alternatives, what is wrong with the one that comes nearest."""
+    branches = [branch for branch in getattr(error.kind, "context", ()) if branch]
+    near = [branch for branch in branches if any(each.kind.name != "type" for each in branch) or len(branch) > 1]
+    if near:
+        return _told(min(near, key=len)[0])
+    place = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in error.instance_path)
+    return f"{place.lstrip('.') or 'it'}: {error.message[:_LONGEST]}"
 
 
 def from_openapi(schema: Any, prefix: str) -> Any:
@@ -73,7 +79,7 @@ def from_openapi(schema: Any, prefix: str) -> Any:
         if name in {"enum", "const", "required"}
         else from_openapi(inner, prefix)
         for name, inner in schema.items()
-        if name not in _IGNORED and not name.startswith("x-")
+        if name not in _IGNORED and not name.startswith("x-") and inner != []
     }
     for bound, edge in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if written.get(edge) is True:

@@ -95,7 +95,7 @@ class FakeApi(AbstractContextManager["FakeApi"]):
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
-        self._routes = Routes()
+        self._routes, self._outside = Routes(), Routes()
         self._faults: list[tuple[When, Fault]] = []
         self._hooks: list[tuple[When, Callable[[], object]]] = []
         self._numbers = itertools.count(1)
@@ -119,6 +119,7 @@ class FakeApi(AbstractContextManager["FakeApi"]):
         described: bool = True,
         like: str = "",
         also: Collection[str] = (),
+        absolute: bool = False,
     ) -> None:
         """Register a handler.
 
@@ -129,9 +130,11 @@ class FakeApi(AbstractContextManager["FakeApi"]):
             described: whether requests and answers are checked.
             like: the template that the description has instead.
             also: query parameters that the description does not know.
+            absolute: whether the template is not below the base path.
 
         """
-        self._routes.add(Route(method, template, handler, (like or template) if described else None, frozenset(also)))
+        routes = self._outside if absolute else self._routes
+        routes.add(Route(method, template, handler, (like or template) if described else None, frozenset(also)))
 
     def fault(
         self,
@@ -217,7 +220,6 @@ class FakeApi(AbstractContextManager["FakeApi"]):
         with self.lock:
             self.clock.advance(self.clock.per_request)
             path = unquote(parts.path)
-            inside = path.startswith(self.base_path)
             request = Request(
                 number=next(self._numbers),
                 method=method,
@@ -228,8 +230,8 @@ class FakeApi(AbstractContextManager["FakeApi"]):
                 now=self.clock.now,
                 root=f"http://{headers.get('Host', '')}{self.base_path}",
             )
-            found = self._routes.find(method, request.path) if inside else None
-            route, parameters = found or (None, {})
+            routes = self._routes if path.startswith(self.base_path) else self._outside
+            route, parameters = routes.find(method, request.path) or (None, {})
             request = replace(request, parameters=parameters)
             sent = self._faulty(request, route, in_flight)
             if sent.answer is not None:
@@ -264,8 +266,7 @@ class FakeApi(AbstractContextManager["FakeApi"]):
                 return refused
         if route is None:
             self._complain(request, "no route: it is not registered, or the client invented it")
-            known = self._routes.methods(request.path)
-            return Answer({"message": "Not Found"}, 405 if known else 404)
+            return Answer({"message": "Not Found"}, 404)
         checked = self.description if route.described_as is not None else None
         template = route.described_as or ""
         if checked is not None and (problems := checked.request_problems(template, request, route.also)):
