@@ -20,6 +20,8 @@ logger = logging.getLogger("tap-github")
 
 PAGE_SIZES = (100, 50, 25, 10)
 _HEAVY = frozenset({502, 504})
+_ACCEPTED = 202
+_PATIENCE = (1.0, 3.0, 9.0, 27.0, 60.0)  # seconds between questions for what GitHub is still working out
 _NOT_MODIFIED = 304
 _MEDIA = "application/vnd.github+json"
 
@@ -87,18 +89,22 @@ class GitHub:
         Raises:
             PluginError: see `Client.send`.
         """
-        response = self.client.send(
-            Call(
-                url,
-                params=params or {},
-                headers={"Accept": accept or _MEDIA},
-                stream=stream,
-                bucket="search" if urlsplit(url).path.lstrip("/").startswith("search/") else "core",
-                account=self._account,
-                tolerate=tolerate,
-                etag=etag,
-            )
+        call = Call(
+            url,
+            params=params or {},
+            headers={"Accept": accept or _MEDIA},
+            stream=stream,
+            bucket="search" if urlsplit(url).path.lstrip("/").startswith("search/") else "core",
+            account=self._account,
+            tolerate=tolerate,
+            etag=etag,
         )
+        response = self.client.send(call)
+        for pause in _PATIENCE:
+            if response.status_code != _ACCEPTED:
+                break
+            self.client.limiter.sleep(pause)
+            response = self.client.send(call)
         return Answer(
             response.status_code,
             _body(response),
@@ -117,14 +123,15 @@ class GitHub:
         tolerate: frozenset[int] = frozenset(),
         etag: str | None = None,
         accept: str = "",
+        paged: bool = True,
     ) -> Iterator[Answer]:
         """Read a listing page by page, each where the one before says that the next is.
 
         A page that is too heavy for the server (502, 504) is asked for in smaller parts.
         """
         following: str | None = url
-        asked: Mapping[str, Any] = {"per_page": PAGE_SIZES[0], **params}
-        size = int(asked["per_page"])
+        size = PAGE_SIZES[0] if paged else 0
+        asked: Mapping[str, Any] = {"per_page": size or None, **params}
         while following is not None:
             heavy = _HEAVY if size > PAGE_SIZES[-1] else frozenset()
             answer = self.get(following, asked, stream=stream, tolerate=tolerate | heavy, etag=etag, accept=accept)

@@ -108,7 +108,7 @@ class Nodes:
         own = [error for error in errors if (error.get("path") or ["nodes", number])[1:2] in ([number], [])]
         if node is not None and not own and len(node) > 1:
             return node
-        reason = "; ".join(str(error.get("message")) for error in own) or "there is no such node"
+        reason = "; ".join(dict.fromkeys(str(error.get("message")) for error in own)) or "there is no such node"
         return QueryError(
             f"Stream '{self.stream}': GraphQL has no answer for {key}: {reason}. Next: run again with the last state; "
             "if it stays, check the token's rights, or set use_graphql to false.",

@@ -60,3 +60,8 @@ def user(login: str) -> Place:
 
 def search(name: str, query: str) -> Place:
     return Place({"name": name}, {"name": name}, {"query": query})
+
+
+def source(name: str) -> Place:
+    """Where repositories come from."""
+    return Place({"source": name}, {}, {"source": name})

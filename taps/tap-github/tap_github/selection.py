@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from singer_kit.errors import PluginError
     from tap_github.client import GitHub
     from tap_github.places import Place
+    from tap_github.streams.spec import Scope
 
 logger = logging.getLogger("tap-github")
 
@@ -82,17 +83,18 @@ class Selection:
         names = (name.partition("/")[0] for name in self._names)
         return list(dict.fromkeys([*self._patterns, *names, *self._config["users"]]))
 
-    @property
-    def organizations(self) -> list[Place]:
-        return [places.organization(login) for login in dict.fromkeys(self._config["organizations"])]
-
-    @property
-    def users(self) -> list[Place]:
-        return [places.user(login) for login in dict.fromkeys(self._config["users"])]
-
-    @property
-    def counts(self) -> list[Place]:
-        return [places.search(each["name"], each["query"]) for each in self._config["search_counts"]]
+    def places(self, scope: Scope) -> list[Place]:
+        """What streams of a scope are read for."""
+        config = self._config
+        if scope == "repository":
+            return self.repositories()
+        if scope == "organization":
+            return [places.organization(login) for login in dict.fromkeys(config["organizations"])]
+        if scope == "user":
+            return [places.user(login) for login in dict.fromkeys(config["users"])]
+        if scope == "search":
+            return [places.search(each["name"], each["query"]) for each in config["search_counts"]]
+        return [places.source(name) for name in self.sources]
 
     @property
     def sources(self) -> list[str]:

@@ -44,6 +44,7 @@ class StreamSpec:
         ordered_by: of a listing that begins with the newest: by what, if not the replication key.
         lookback: how far behind the bookmark such a listing is read on.
         deletable: whether rows of it may vanish while it is read.
+        paged: whether the answer has pages.
         accept: media type, where it is not the usual one.
         selected: whether it is read when no catalog says otherwise.
     """
@@ -72,5 +73,6 @@ class StreamSpec:
     ordered_by: str = ""
     lookback: timedelta = timedelta(0)
     deletable: bool = True
+    paged: bool = True
     accept: str = ""
     selected: bool = True

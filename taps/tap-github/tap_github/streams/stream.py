@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from singer_kit.rest import Partition, RestStream
-from tap_github.places import Place
 from tap_github.survey import Together, batches
 from tap_github.walks import WALKS
 from tap_github.walks.reading import Member, Reading
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from singer_kit.rest import Page
+    from tap_github.places import Place
     from tap_github.streams.spec import StreamSpec
     from tap_github.tap import TapGitHub
 
@@ -66,14 +66,7 @@ class GitHubStream(RestStream):
         return Partition(place.context, place)
 
     def partitions_to_read(self) -> Iterable[Partition]:
-        selection = self.github_tap.selection
-        places = {
-            "repository": self.github_tap.repositories,
-            "organization": lambda: selection.organizations,
-            "user": lambda: selection.users,
-            "search": lambda: selection.counts,
-            "all": lambda: [Place({"source": source}, {}, {"source": source}) for source in selection.sources],
-        }[self.spec.scope]()
+        places = self.github_tap.selection.places(self.spec.scope)
         _ = self.github_tap.horizon  # from here on rows may change; needs GitHub's clock, which the listing has told
         return [self.partition(place) for place in places]
 

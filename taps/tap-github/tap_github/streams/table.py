@@ -24,7 +24,7 @@ _RUN = {"run_id": "id", "run_updated_at": "updated_at"}
 _DISCUSSION = {"discussion_id": "id", "discussion_number": "number", "discussion_updated_at": "updated_at"}
 
 ORGANIZATIONS = (
-    StreamSpec("organizations", "/orgs/{org}", scope="organization"),
+    StreamSpec("organizations", "/orgs/{org}", scope="organization", paged=False),
     StreamSpec(
         "organization_members", "/orgs/{org}/members", ("org", "id"), scope="organization",
         variants=({"role": "admin"}, {"role": "member"}), tolerate=_NO_ACCESS,
@@ -83,13 +83,13 @@ CODE = (
     ),
     StreamSpec(
         "languages", f"{_REPO}/languages", ("repo_id", "language"), walk="connection", tolerate=_GONE,
-        unpack=rows.languages, batched=rows.language,
+        unpack=rows.languages, batched=rows.language, paged=False,
     ),
-    StreamSpec("readme", f"{_REPO}/readme", ("repo_id",), empty=_GONE, counted=("branches",)),
-    StreamSpec("community_profile", f"{_REPO}/community/profile", ("repo_id",), tolerate=_GONE),
+    StreamSpec("readme", f"{_REPO}/readme", ("repo_id",), empty=_GONE, counted=("branches",), paged=False),
+    StreamSpec("community_profile", f"{_REPO}/community/profile", ("repo_id",), tolerate=_GONE, paged=False),
     StreamSpec("topics", f"{_REPO}/topics", ("repo_id", "topic"), tolerate=_GONE, unpack=rows.topics),
     StreamSpec(
-        "custom_properties", f"{_REPO}/properties/values", ("repo_id", "property_name"), tolerate=_HIDDEN,
+        "custom_properties", f"{_REPO}/properties/values", ("repo_id", "property_name"), tolerate=_HIDDEN, paged=False,
     ),
     StreamSpec("releases", f"{_REPO}/releases", tolerate=_GONE, counted=("releases",)),
     StreamSpec(
@@ -194,7 +194,7 @@ PEOPLE = (
     ),
     StreamSpec(
         "contributor_stats", f"{_REPO}/stats/contributors", ("repo_id", "author_id", "week"),
-        unpack=rows.contributor_weeks, tolerate=frozenset({202}), empty=frozenset({204}), counted=("branches",),
+        unpack=rows.contributor_weeks, tolerate=frozenset({202}), empty=frozenset({204}), counted=("branches",), paged=False,
     ),
     StreamSpec(
         "forks", f"{_REPO}/forks", replication_key="created_at", params={"sort": "newest"}, walk="newest",
@@ -248,19 +248,19 @@ ACTIVITY = (
     ),
     StreamSpec(
         "traffic_clones", f"{_REPO}/traffic/clones", ("repo_id", "timestamp"), replication_key="timestamp",
-        lookback=timedelta(days=14), records="clones", tolerate=_NO_ACCESS,
+        lookback=timedelta(days=14), records="clones", tolerate=_NO_ACCESS, paged=False,
     ),
     StreamSpec(
         "traffic_views", f"{_REPO}/traffic/views", ("repo_id", "timestamp"), replication_key="timestamp",
-        lookback=timedelta(days=14), records="views", tolerate=_NO_ACCESS,
+        lookback=timedelta(days=14), records="views", tolerate=_NO_ACCESS, paged=False,
     ),
     StreamSpec(
         "traffic_paths", f"{_REPO}/traffic/popular/paths", ("repo_id", "path", "snapshot_date"),
-        columns=("snapshot_date",), tolerate=_NO_ACCESS,
+        columns=("snapshot_date",), tolerate=_NO_ACCESS, paged=False,
     ),
     StreamSpec(
         "traffic_referrers", f"{_REPO}/traffic/popular/referrers", ("repo_id", "referrer", "snapshot_date"),
-        columns=("snapshot_date",), tolerate=_NO_ACCESS,
+        columns=("snapshot_date",), tolerate=_NO_ACCESS, paged=False,
     ),
 )  # fmt: skip
 
@@ -284,7 +284,7 @@ SECURITY = (
 )  # fmt: skip
 
 USERS = (
-    StreamSpec("users", "/users/{username}", scope="user", replication_key="updated_at", tolerate=_GONE),
+    StreamSpec("users", "/users/{username}", scope="user", replication_key="updated_at", tolerate=_GONE, paged=False),
     StreamSpec("user_repositories", "/users/{username}/repos", scope="user", params={"type": "all"}, tolerate=_GONE),
     StreamSpec(
         "starred", "/users/{username}/starred", ("username", "repo_id"), scope="user", walk="newest",

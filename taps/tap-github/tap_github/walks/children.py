@@ -13,7 +13,6 @@ from singer_kit.rest import SkippedError
 from tap_github.errors import QueryError
 from tap_github.graphql import Nodes
 from tap_github.queries import PARTS
-from tap_github.walks.reading import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,24 +89,17 @@ def _check(member: Member, error: QueryError) -> None:
 
 
 def _read_each(reading: Reading, member: Member, leaders: Sequence[Row]) -> Iterator[Page]:
-    digests: dict[str, str] = {}
-    # Of a leader that is read whole each time, only digests tell what has changed.
-    kept = None if member.stream.replication_key or not member.conditional or member.spec.within else digests
-    known: dict[str, str] = member.state.get("digests", {})
     for leader in leaders:
         if not member.wants(leader):
             continue
-        pages = [leader[member.spec.within]] if member.spec.within else _listed(reading, member, leader)
-        if kept is None:
-            for rows in pages:
-                yield member.page(member.stamp(row, leader) for row in rows)
+        if member.spec.within:
+            yield member.page(member.stamp(row, leader) for row in leader[member.spec.within])
             continue
-        rows = [row for page in pages for row in page]
-        kept[str(leader["id"])] = digest(rows)
-        if known.get(str(leader["id"])) != kept[str(leader["id"])]:
-            yield member.page(member.stamp(row, leader) for row in rows)
-    if kept is not None:
-        member.digests.update(kept)
+        try:
+            for rows in _listed(reading, member, leader):
+                yield member.page(member.stamp(row, leader) for row in rows)
+        except SkippedError as error:
+            skip(member, str(error))
 
 
 def _listed(reading: Reading, member: Member, leader: Row) -> Iterator[list[Row]]:
@@ -118,22 +110,29 @@ def _listed(reading: Reading, member: Member, leader: Row) -> Iterator[list[Row]
     if spec.counts_up:
         ((name, source),) = spec.fill.items()
         numbers = [{name: number} for number in range(1, (leader[source] or 0) + 1)]
-    params = {**spec.params, **reading.filters(spec)}
+    # Of leaders that are read whole each time, only ETags tell for which of them something has changed.
+    known: dict[str, str] | None = None
+    if member.conditional and not member.stream.replication_key:
+        known = member.state.get("digests", {})
     for number in numbers:
         for variant in spec.variants or ({},):
+            name = " ".join(map(str, (leader.get("id"), *variant.values())))
+            etag = known.get(name) if known else None
             pages = reading.github.pages(
                 reading.path(spec, **{**values, **number}),
-                {**params, **variant},
+                {**spec.params, **reading.filters(spec), **variant},
                 stream=spec.name,
                 tolerate=reading.tolerated(spec),
+                etag=etag,
                 accept=spec.accept,
+                paged=spec.paged,
             )
-            try:
-                for answer in pages:
-                    if reading.check(answer, spec):
-                        yield [{**row, **variant} for row in reading.rows_of(answer.body, spec)]
-            except SkippedError as error:
-                skip(member, str(error))
+            for place, answer in enumerate(pages):
+                tag = etag if answer.unchanged else answer.etag
+                if known is not None and not place and answer.next is None and tag:
+                    member.digests[name] = tag
+                if not answer.unchanged and reading.check(answer, spec):
+                    yield [{**row, **variant} for row in reading.rows_of(answer.body, spec)]
 
 
 def skip(member: Member, reason: str) -> None:

@@ -71,7 +71,17 @@ def unchanged(reading: Reading, pages: list[list[str]]) -> bool:
 def _emit(reading: Reading, rows: list[Row], variant: Mapping[str, Any]) -> Iterator[Page]:
     lead = reading.lead
     if lead.stream.selected:
-        yield lead.page([{**lead.stamp(row), **variant} for row in rows if lead.wants(row)])
+        yield lead.page([{**lead.stamp(row), **variant} for row in rows if lead.wants(row) and _is_new(reading, row)])
     yield from children.read(reading, rows)
     for row in rows:
         lead.note(row)
+
+
+def _is_new(reading: Reading, row: Row) -> bool:
+    """Whether a row has changed, where it had to be read for what hangs on it."""
+    lead = reading.lead
+    if not lead.conditional or all(member.spec.within for member in reading.members):
+        return True
+    name = str(row["id"])
+    lead.digests[name] = digest(row)
+    return bool(lead.state.get("digests", {}).get(name) != lead.digests[name])

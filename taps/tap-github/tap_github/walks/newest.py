@@ -30,37 +30,48 @@ def read(reading: Reading) -> Iterator[Page]:
     if reading.has_nothing():
         return
     spec = reading.lead.spec
-    floor = reading.floor
-    if floor is not None:
-        floor -= spec.lookback
-    first = all(member.value is None for member in reading.selected)
-    url, params, etag = reading.url, spec.params, reading.common("etag") if reading.is_conditional else None
+    url, params = reading.url, spec.params
+    etag = reading.common("etag") if reading.is_conditional else None
     if resume := reading.common("resume"):
         for member in reading.selected:
-            member.take_up(member.state["progress"])
+            member.take_up(member.state.get("progress", {}))
         url, params, etag = _resumed(reading, resume), {}, None
     steady = SteadyPages(reading)
-    tag, oldest, ceiling = None, None, None
+    tag, newest, oldest = None, None, None
     for answer, rows in steady.read(url, params, etag):
         if answer.unchanged:
             return
-        tag = tag or answer.etag
-        ceiling = ceiling or max(filter(None, (_place(reading, row) for row in rows)), default=None)
+        times = [moment for row in rows if (moment := _place(reading, row))]
+        tag, newest, oldest = tag or answer.etag, newest or max(times, default=None), min(times, default=oldest)
         yield from _emit(reading, rows)
-        oldest = min(filter(None, (_place(reading, row) for row in rows)), default=oldest)
-        if floor is not None and oldest is not None and oldest < floor:
+        if _is_known(reading, oldest):
             break
-        if first and answer.next and oldest:
-            for member in reading.selected:
-                state = {"resume": {"url": answer.next, "oldest": written(oldest)}, "progress": member.progress()}
-                yield member.page(state=state)
+        if answer.next and oldest:
+            yield from _leave_mark(reading, answer.next, oldest)
     else:
         _warn_of_gap(reading, oldest)
     if spec.deletable:
         # What is newer than all that was read is the next run's.
-        for _, rows in steady.again(lambda row: (_place(reading, row) or ceiling) <= ceiling):
+        for _, rows in steady.again(
+            lambda row: (place := _place(reading, row)) is None or not newest or place <= newest
+        ):
             yield from _emit(reading, rows)
     yield from reading.finish(etag=tag if reading.is_conditional and not resume else None)
+
+
+def _is_known(reading: Reading, oldest: datetime | None) -> bool:
+    """Whether all further rows are older than what any stream wants."""
+    floor = reading.floor
+    return floor is not None and oldest is not None and oldest < floor - reading.lead.spec.lookback
+
+
+def _leave_mark(reading: Reading, url: str, oldest: datetime) -> Iterator[Page]:
+    """Where a first reading is, so that it can go on if it is interrupted."""
+    if any(member.value is not None for member in reading.selected):
+        return
+    for member in reading.selected:
+        resume = {"url": url, "oldest": written(oldest)}
+        yield member.page(state={"resume": resume, "progress": member.progress() or {}})
 
 
 def _emit(reading: Reading, rows: list[Row]) -> Iterator[Page]:
@@ -75,7 +86,7 @@ def _emit(reading: Reading, rows: list[Row]) -> Iterator[Page]:
 def _place(reading: Reading, row: Row) -> datetime | None:
     """What the listing is ordered by."""
     spec = reading.lead.spec
-    return instant(row.get(spec.ordered_by or spec.replication_key))
+    return instant(row.get(spec.ordered_by or spec.replication_key or ""))
 
 
 def _resumed(reading: Reading, resume: Mapping[str, Any]) -> str:

@@ -47,7 +47,13 @@ class SteadyPages:
         """The pages as they come, with their rows; the first may be "unchanged"."""
         spec = self._spec
         pages = self._github.pages(
-            url, params, stream=spec.name, tolerate=self._reading.tolerated(spec), etag=etag, accept=spec.accept
+            url,
+            params,
+            stream=spec.name,
+            tolerate=self._reading.tolerated(spec),
+            etag=etag,
+            accept=spec.accept,
+            paged=spec.paged,
         )
         for answer in pages:
             rows = [] if answer.unchanged or not self._reading.check(answer, spec) else self._rows(answer)

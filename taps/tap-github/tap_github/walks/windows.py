@@ -11,7 +11,7 @@ import logging
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from tap_github.times import written
+from tap_github.times import instant, written
 from tap_github.walks import children
 from tap_github.walks.listing import unchanged
 from tap_github.walks.steady import SteadyPages
@@ -29,6 +29,7 @@ _FIRST = datetime(2018, 10, 1, tzinfo=timezone.utc)  # Actions were announced la
 _MOST_RESULTS = 1000
 _SHORTEST = timedelta(minutes=1)
 _MOST_OPEN = 500
+_LONGEST = timedelta(days=36)
 _MOST_PAGES = 10
 _GONE = frozenset({404})
 
@@ -42,30 +43,35 @@ class _Walk:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._sent: set[int] = set()
-        self._open: list[int] = []
+        self._open: dict[str, str] = {}  # by id: when it was made
         self._etags: list[list[str]] | None = []
 
     def read(self) -> Iterator[Page]:
         reading = self._reading
-        waiting: list[int] = reading.common("open_run_ids") or []
-        pages = reading.common("pages") if reading.is_conditional and not waiting else None
-        start = self._start()
-        # A day begins anew: its window is another one than that whose pages are known.
+        waiting: dict[str, str] = reading.common("open_runs") or {}
+        pages = reading.common("pages") if reading.is_conditional else None
+        start = self._start(pages)
         if pages and reading.common("start") == written(start) and unchanged(reading, pages):
-            return
-        yield from self._read_window(start, None)
-        for number in waiting:
-            if number not in self._sent:
+            self._etags = pages
+            self._open = {number: made for number, made in waiting.items() if not _is_before(made, start)}
+            if self._open == waiting:
+                return
+        else:
+            yield from self._read_window(start, None)
+        for number, made in waiting.items():
+            if _is_before(made, start) and int(number) not in self._sent:
                 yield from self._read_one(number)
         yield from reading.finish(
-            open_run_ids=self._open[:_MOST_OPEN] or None,
+            open_runs=self._open or None,
             pages=self._etags if reading.is_conditional and self._etags else None,
             start=written(start),
         )
 
-    def _start(self) -> datetime:
-        """By whole days, so that the question stays the same for one."""
+    def _start(self, pages: list[list[str]] | None) -> datetime:
+        """Where the window begins: as last time, if all of it was on one page; else at a day's beginning."""
         floor = self._reading.floor
+        if pages and len(pages) == 1 and (known := instant(self._reading.common("start"))):
+            return known
         if floor is None:
             return _FIRST
         if all(member.value is None for member in self._reading.selected):
@@ -99,7 +105,7 @@ class _Walk:
             found = steady.etags
             self._etags = None if found is None or len(found) > _MOST_PAGES else self._etags + found
 
-    def _read_one(self, number: int) -> Iterator[Page]:
+    def _read_one(self, number: str) -> Iterator[Page]:
         reading = self._reading
         answer = reading.github.get(f"{reading.url}/{number}", stream=reading.lead.spec.name, tolerate=_GONE)
         if answer.body is not None:
@@ -108,10 +114,23 @@ class _Walk:
     def _emit(self, rows: list[Row]) -> Iterator[Page]:
         lead = self._reading.lead
         fresh = [row for row in rows if row["id"] not in self._sent]
-        self._sent.update(row["id"] for row in fresh)
-        self._open += [row["id"] for row in fresh if row.get("status") != "completed"]
+        for row in fresh:
+            self._sent.add(row["id"])
+            if self._is_open(row) and len(self._open) < _MOST_OPEN:
+                self._open[str(row["id"])] = row["created_at"]
         if lead.stream.selected:
             yield lead.page([lead.stamp(row) for row in fresh if lead.wants(row)])
         yield from children.read(self._reading, fresh)
         for row in fresh:
             lead.note(row)
+
+    def _is_open(self, row: Row) -> bool:
+        """Whether a run may still end. GitHub itself ends those that take longer than 35 days."""
+        begun = instant(row.get("run_started_at") or row.get("created_at"))
+        alive = begun is None or begun > self._reading.github.client.now() - _LONGEST
+        return row.get("status") != "completed" and alive
+
+
+def _is_before(made: str, start: datetime) -> bool:
+    moment = instant(made)
+    return moment is not None and moment < start

@@ -69,7 +69,7 @@ class RepositoryRoutes:
             "forks": lambda repository, request: self._plain(repository, request, []),
             "contributors": self._contributors,
             "stats/contributors": self._contributor_stats,
-            "languages": lambda *_: Answer({"Python": 4321, "C": 21}),
+            "languages": lambda repository, _: Answer(repository.languages),
             "topics": lambda repository, _: Answer({"names": repository.row["topics"]}),
             "community/profile": lambda *_: Answer(whole("community-profile")),
             "readme": lambda *_: Answer(whole("content-file")),
