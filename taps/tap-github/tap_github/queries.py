@@ -26,7 +26,7 @@ _GIT_ACTOR = f"name email date user {{ {_USER} }}"
 _COMMIT = (
     f"oid id url message author {{ {_GIT_ACTOR} }} committer {{ {_GIT_ACTOR} }} tree {{ oid }}"
     " parents(first: 100) { nodes { oid } } comments { totalCount }"
-    " signature { isValid state payload signature }"
+    " signature { isValid state payload signature verifiedAt }"
 )
 _COMMENT = (
     f"id databaseId author {{ {_ACTOR} }} authorAssociation body createdAt updatedAt publishedAt lastEditedAt url"

@@ -112,13 +112,14 @@ def pull_request_commit(node: Row, place: Row, urls: Urls) -> Row:
     base, sha, html_url = urls.repository(place), commit["oid"], commit["url"]
     html_base = html_url.rpartition("/")[0]
     signature = commit["signature"]
-    verification = {"verified": False, "reason": "unsigned", "signature": None, "payload": None}
+    verification = dict.fromkeys(("signature", "payload", "verified_at")) | {"verified": False, "reason": "unsigned"}
     if signature is not None:
         verification = {
             "verified": signature["isValid"],
             "reason": signature["state"].lower(),
             "signature": signature["signature"],
             "payload": signature["payload"],
+            "verified_at": signature["verifiedAt"],
         }
     return {
         "sha": sha,

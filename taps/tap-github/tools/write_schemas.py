@@ -8,6 +8,7 @@ GitHub adds to them all the time. What only GraphQL has, or is no list, is writt
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -97,7 +98,8 @@ class Document:
     """GitHub's description of its REST API."""
 
     def __init__(self, path: str) -> None:
-        self._root = json.loads(Path(path).read_text())
+        data = Path(path).read_bytes()
+        self._root = json.loads((gzip.decompress(data) if path.endswith(".gz") else data))
 
     def properties(self, path: str, records: str, media: str) -> Schema:
         """The members of a listing's items."""
@@ -175,7 +177,8 @@ def _union(one: Schema | None, other: Schema) -> Schema:
     if "number" in kinds:
         kinds.discard("integer")
     merged: Schema = {"type": [*sorted(kinds), "null"]}
-    if one.get("format") == other.get("format") == "date-time":
+    formats = {each.get("format") for each in (one, other) if each["type"] != ["null"]}
+    if formats == {"date-time"}:
         merged["format"] = "date-time"
     if "object" in kinds:
         merged["additionalProperties"] = True
@@ -184,7 +187,8 @@ def _union(one: Schema | None, other: Schema) -> Schema:
     return merged
 
 
-def main(path: str) -> None:
+def schemas(path: str) -> dict[str, Schema]:
+    """All of them, by the stream's name."""
     document = Document(path)
     loaded: dict[str, Schema] = {}
     for name, spec in STREAMS.items():
@@ -197,7 +201,7 @@ def main(path: str) -> None:
         if name == "repositories":
             properties = {"org": TEXT, "repo": TEXT, "repo_id": COUNT}
         for column, source in spec.inherit.items():
-            properties[column] = loaded[spec.leader]["properties"][source]
+            properties[column] = _union(loaded[spec.leader]["properties"][source], {"type": ["null"]})
         for variant in spec.variants:
             properties |= dict.fromkeys(variant, TEXT)
         properties |= {column: DERIVED[column][0] for column in spec.columns}
@@ -206,8 +210,9 @@ def main(path: str) -> None:
             kinds = [kind for kind in properties[column]["type"] if kind != "null"]
             properties[column] = {**properties[column], "type": kinds}
         loaded[name] = {"type": "object", "properties": properties}
-        (FOLDER / f"{name}.json").write_text(json.dumps(loaded[name], indent=1) + "\n")
+    return loaded
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    for name, schema in schemas(sys.argv[1]).items():
+        (FOLDER / f"{name}.json").write_text(json.dumps(schema, indent=1) + "\n")

@@ -70,7 +70,7 @@ class _Walk:
         while True:
             yield from self.emit(rows)
             yield from self._reading.finish()
-            reached = max(filter(None, (instant(row.get(_KEY)) for row in rows)), default=since)
+            reached = _last(rows) or since
             if answer.next is None or (reached is not None and reached > self._end):
                 yield from self._check_second()
                 return
@@ -96,8 +96,11 @@ class _Walk:
         if lead.stream.selected:
             yield lead.page([lead.stamp(row) for row in unsent if lead.wants(row)])
         yield from children.read(reading, unsent)
+        # One that is newer than its place says changed as the page was made, and will come again at its new place.
+        last = _last(rows)
         for row in unsent:
-            lead.note(row)
+            if last is None or (when := instant(row.get(_KEY))) is None or when <= last:
+                lead.note(row)
 
     def _was_sent(self, row: Row) -> bool:
         return instant(row.get(_KEY)) == self._second and row["id"] in self._sent
@@ -107,3 +110,8 @@ class _Walk:
         if when != self._second:
             self._second, self._sent = when, set()
         self._sent.add(row["id"])
+
+
+def _last(rows: list[Row]) -> datetime | None:
+    """Up to where a page has come."""
+    return instant(rows[-1].get(_KEY)) if rows else None

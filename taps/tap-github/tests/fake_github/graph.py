@@ -203,7 +203,8 @@ def _commit(found: Repository, sha: str) -> Object:
     verification = inner["verification"]
     signed = verification["signature"] and {
         "isValid": verification["verified"], "state": verification["reason"].upper(),
-        "payload": verification["payload"], "signature": verification["signature"], "__typename": "GpgSignature",
+        "payload": verification["payload"], "signature": verification["signature"],
+        "verifiedAt": verification["verified_at"], "__typename": "GpgSignature",
     }  # fmt: skip
     people = {name: {**inner[name], "date": inner[name]["date"].replace("Z", "+00:00"),
                      "user": _actor(row[name])} for name in ("author", "committer")}  # fmt: skip

@@ -190,6 +190,8 @@ class Life:
         row = make("pull-request-review-items", repository.full_name, id=identity, node_id=f"PRR_{identity}",
                    user=self._user(repository), body=self._body() or "", state=state, commit_id=pull["head"]["sha"],
                    html_url=f"{pull['html_url']}#pullrequestreview-{identity}", pull_request_url=pull["url"],
+                   _links={"html": {"href": f"{pull['html_url']}#pullrequestreview-{identity}"},
+                           "pull_request": {"href": pull["url"]}},
                    submitted_at=self.world.now)  # fmt: skip
         repository.reviews.setdefault(number, []).append(row)
         self._touch_pull(repository, number)
