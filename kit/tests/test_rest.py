@@ -333,7 +333,7 @@ def test_a_signal_ends_it_at_a_state_and_the_next_run_goes_on(shop) -> None:
 
 
 def test_a_dry_run_goes_through_all_streams(shop) -> None:
-    arguments = [argument for argument in shop.arguments(streams=("orders", "kinds"))]
+    arguments = shop.arguments(streams=("orders", "kinds"))
     done = subprocess.run([*arguments, "--test"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines() if '"RECORD"' in line]
