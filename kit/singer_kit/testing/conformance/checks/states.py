@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from singer_kit.testing.conformance.bookmarks import bookmark_of, bookmarks, earlier
 from singer_kit.testing.conformance.check import Checks
 from singer_kit.testing.conformance.command import Interruption
-from singer_kit.testing.conformance.output import Output, union
+from singer_kit.testing.conformance.output import Output, canonical, union
 from singer_kit.testing.conformance.subject import NotApplicable
 
 if TYPE_CHECKING:
@@ -22,25 +22,26 @@ CHECKS = Checks("state")
 
 @CHECKS.add("not ahead of its rows")
 def not_ahead(subject: Subject) -> Iterator[str]:
-    """No STATE has a bookmark beyond the rows printed before it, and the last one stands behind the last row."""
-    incremental = {stream.name: stream.replication_key for stream in subject.catalog.chosen if stream.incremental}
-    highest: dict[str, Any] = {}
-    behind = set()
+    """No row comes after a STATE whose bookmark is beyond it, and the last STATE stands behind the last row."""
+    streams = {stream.name: stream for stream in subject.catalog.chosen if stream.incremental}
+    state: dict[str, Any] = {}
+    printed: set[tuple[str, str]] = set()
+    behind: set[str] = set()
     for message in subject.clean.messages:
-        stream = message.get("stream", "")
-        key = incremental.get(stream)
-        if message["type"] == "RECORD" and key is not None:
-            behind.add(stream)
-            value = message["record"].get(key)
-            if value is not None and (stream not in highest or earlier(highest[stream], value)):
-                highest[stream] = value
-        elif message["type"] == "STATE":
+        stream = streams.get(message.get("stream", ""))
+        if message["type"] == "STATE":
+            state = message["value"]
             behind.clear()
-            for name in incremental.keys() & highest.keys():
-                for _, value in bookmarks(message["value"], name):
-                    if earlier(highest[name], value):
-                        yield f"stream {name!r}: a STATE with {value!r} when the highest row was {highest[name]!r}"
-                        return
+        elif message["type"] == "RECORD" and stream is not None:
+            row = message["record"]
+            behind.add(stream.name)
+            key = (stream.name, canonical([row.get(name) for name in stream.keys]))
+            value, bookmark = row.get(stream.replication_key), bookmark_of(state, stream.name, row)
+            comparable = key not in printed and value is not None and bookmark is not None
+            if comparable and earlier(value, bookmark, subject.lookback_seconds):
+                yield f"stream {stream.name!r}: a row of {value!r} after a STATE with {bookmark!r}"
+                return
+            printed.add(key)
     for name in sorted(behind):
         yield f"stream {name!r}: rows without a STATE behind them"
 
