@@ -66,9 +66,14 @@ def test_a_request_without_a_route_is_a_complaint() -> None:
         assert len(api.complaints) == 1
 
 
-def test_a_handler_that_raises_is_a_complaint() -> None:
+@pytest.mark.parametrize("where", ["handler", "gate", "hook", "fault"])
+def test_what_a_test_gets_wrong_itself_is_a_complaint(where) -> None:
     with FakeApi(strict=False) as api:
-        api.route("GET", "/x", lambda _: Answer(1 / 0))
+        wrong = {where: lambda *_: 1 / 0}
+        api.route("GET", "/x", wrong.get("handler", lambda _: Answer({})))
+        api.gates.append(wrong.get("gate", lambda _: None))
+        api.after(1, wrong.get("hook", lambda: None))
+        api.fault(Fault(), where=wrong.get("fault"))
         assert requests.get(f"{api.url}/x", timeout=5).status_code == 500
     with pytest.raises(Complaints, match=r"ZeroDivisionError.*test_api\.py"):
         api.check()

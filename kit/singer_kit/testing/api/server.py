@@ -233,15 +233,19 @@ class FakeApi(AbstractContextManager["FakeApi"]):
             routes = self._routes if path.startswith(self.base_path) else self._outside
             route, parameters = routes.find(method, request.path) or (None, {})
             request = replace(request, parameters=parameters)
-            sent = self._faulty(request, route, in_flight)
+            try:
+                sent = self._faulty(request, route, in_flight)
+                for when, change in self._hooks:
+                    if when.meets(request):
+                        change()
+            except Exception as error:  # noqa: BLE001  (of a test's own functions: the test must hear of it)
+                self._complain(request, f"{error!r} was raised at {_place(error)}")
+                sent = _Sent(Answer({"message": "Internal Server Error"}, 500))
             if sent.answer is not None:
                 sent = replace(sent, answer=sent.answer.with_headers({"Date": http_date(request.now)}))
                 _ = sent.answer.content  # written now: hooks change the rows that it is made of
             template = route.template if route else ""
             self.log.append(Exchange(request, sent.answer, template, threading.get_ident(), arrived, in_flight))
-            for when, change in self._hooks:
-                if when.meets(request):
-                    change()
             return sent
 
     def _faulty(self, request: Request, route: Route | None, in_flight: int) -> _Sent:
@@ -274,11 +278,7 @@ class FakeApi(AbstractContextManager["FakeApi"]):
             for problem in problems:
                 self._complain(request, problem)
             return self.refusal(request, problems)
-        try:
-            answer = route.handler(request)
-        except Exception as error:  # noqa: BLE001  (whatever it is, the test must hear of it)
-            self._complain(request, f"its handler raised {error!r} at {_place(error)}")
-            return Answer({"message": "Internal Server Error"}, 500)
+        answer = route.handler(request)
         if checked is not None:
             for problem in checked.answer_problems(template, request, answer):
                 self._complain(request, f"answer {answer.status}: {problem}")
