@@ -74,14 +74,23 @@ class Installation(Credential):
         number: of the installation.
         account: whose it is; its token opens nothing of others.
         app: speaks as the App.
+        clock: GitHub's.
         remember: told each token, so that it is never printed.
     """
 
-    def __init__(self, number: int, account: str, app: Client, remember: Callable[[Iterable[str]], object]) -> None:
+    def __init__(
+        self,
+        number: int,
+        account: str,
+        app: Client,
+        clock: Callable[[], datetime],
+        remember: Callable[[Iterable[str]], object],
+    ) -> None:
         super().__init__(f"installation {number} ({account})")
         self._number = number
         self._account = account.lower()
         self._app = app
+        self._clock = clock
         self._remember = remember
         self._lock = threading.Lock()
         self._token = ""
@@ -92,7 +101,7 @@ class Installation(Credential):
 
     def apply(self, request: requests.PreparedRequest) -> None:
         with self._lock:
-            if self._expires is None or self._app.now() >= self._expires - _EARLY:
+            if self._expires is None or self._clock() >= self._expires - _EARLY:
                 self._fetch()
             request.headers["Authorization"] = f"Bearer {self._token}"
 
@@ -147,6 +156,7 @@ def installations(
     config: Mapping[str, Any],
     accounts: Iterable[str],
     app: Client,
+    clock: Callable[[], datetime],
     remember: Callable[[Iterable[str]], object],
 ) -> list[Installation]:
     """The installations that the settings name, or those of some accounts, or all that there are."""
@@ -166,7 +176,7 @@ def installations(
             listed.append(decoded(response))
     for each in listed:
         found[each["id"]] = each["account"]["login"]
-    return [Installation(number, account, app, remember) for number, account in found.items()]
+    return [Installation(number, account, app, clock, remember) for number, account in found.items()]
 
 
 def _pem(text: str) -> str:

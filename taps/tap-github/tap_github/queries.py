@@ -79,7 +79,6 @@ PARTS: dict[str, Part] = {
         f" milestones(first: 1, {_NEWEST}) {{ totalCount nodes {{ updatedAt }} }}",
         nodes="",
     ),
-    "heads": Part("Repository", "refs", "name target { oid }", 'refPrefix: "refs/heads/"', size=100),
     "tags": Part(
         "Repository",
         "refs",
@@ -103,9 +102,10 @@ PARTS: dict[str, Part] = {
         "discussions",
         f"id databaseId number title body url createdAt updatedAt publishedAt lastEditedAt closed closedAt locked"
         f" isAnswered answerChosenAt answer {{ id }} stateReason upvoteCount authorAssociation author {{ {_ACTOR} }}"
-        " category { id name slug emoji isAnswerable } labels(first: 20) { nodes { id name color } }"
+        " category { id name slug emoji isAnswerable } labels(first: 10) { nodes { id name color } }"
         " comments { totalCount }",
         _NEWEST,
+        size=20,
     ),
     # Of discussions
     "discussion_comments": Part(
@@ -158,7 +158,7 @@ PARTS: dict[str, Part] = {
         " ... on ProjectV2ItemFieldDateValue { date field { ... on ProjectV2FieldCommon { name } } }"
         " ... on ProjectV2ItemFieldSingleSelectValue { name field { ... on ProjectV2FieldCommon { name } } }"
         " ... on ProjectV2ItemFieldIterationValue { title field { ... on ProjectV2FieldCommon { name } } } } }",
-    ),
+        size=20,    ),
 }  # fmt: skip
 
 

@@ -172,7 +172,7 @@ def test_only_what_changed_comes_again(fake, repository) -> None:
     changed = {row["pull_request_url"] for rows in repository.reviews.values() for row in rows}
     assert {row["url"] for row in again.records("pull_requests")} == changed
     assert {row["id"] for row in again.records("reviews")} == {key[0] for key in truth(fake, "reviews")}
-    assert len(fake.api.log) == 4  # repositories, survey, a page of pull requests, their reviews
+    assert len(fake.api.log) == 5  # the clock, repositories, survey, a page of pull requests, their reviews
 
 
 def test_a_stream_that_is_selected_later_begins_at_its_own_beginning(fake, repository) -> None:
@@ -294,7 +294,7 @@ def test_commits_that_are_pushed_late(fake, repository) -> None:
     fake.api.forget()
     third = sync(fake, "commits", state=again.state)
     assert third.records() == []
-    assert len(fake.api.log) == 2  # repositories and the survey
+    assert len(fake.api.log) == 3  # the clock, repositories and the survey
 
 
 def test_a_forced_push_whose_base_is_gone(fake, repository) -> None:

@@ -66,9 +66,8 @@ class GitHubStream(RestStream):
         return Partition(place.context, place)
 
     def partitions_to_read(self) -> Iterable[Partition]:
-        places = self.github_tap.selection.places(self.spec.scope)
-        _ = self.github_tap.horizon  # from here on rows may change; needs GitHub's clock, which the listing has told
-        return [self.partition(place) for place in places]
+        _ = self.github_tap.horizon
+        return [self.partition(place) for place in self.github_tap.selection.places(self.spec.scope)]
 
     def read(self, partition: Partition) -> Iterator[Page]:
         place: Place = partition.data
