@@ -20,6 +20,7 @@ class Call:
         data: the body, if it is a form (a mapping) or raw.
         stream: who asks, for errors and logs.
         bucket: which of the server's quotas it counts in.
+        account: whose data is asked for, where a credential is good for some accounts only.
         weight: how much it takes of a budget.
         tolerate: statuses that are handed back instead of raised.
         etag: what was seen before; the answer may then be a 304, which is handed back.
@@ -34,6 +35,7 @@ class Call:
     data: str | bytes | Mapping[str, Any] | None = None
     stream: str = ""
     bucket: str = ""
+    account: str = ""
     weight: int = 1
     tolerate: frozenset[int] = frozenset()
     etag: str | None = None

@@ -131,12 +131,13 @@ class Client:
             ForeignHostError: it redirects credentials elsewhere.
             StoppedError: the tap is about to end.
         """
+        credentials = [credential for credential in self.credentials if credential.serves(call)]
         failures = 0
         waited = 0.0
         renewed: set[str] = set()
         while True:
             asked_at = time.monotonic()
-            lease = self.limiter.acquire(urlsplit(self._url(call)).netloc, self.credentials, call, waited=waited)
+            lease = self.limiter.acquire(urlsplit(self._url(call)).netloc, credentials, call, waited=waited)
             waited += time.monotonic() - asked_at
             response, verdict = self._try(call, lease)
             if verdict.action is Action.ACCEPT:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
     import requests
 
+    from singer_kit.http.call import Call
+
 
 class Credential:
     """What a request is sent with. Threads share it.
@@ -24,6 +26,10 @@ class Credential:
     def secrets(self) -> Iterable[str]:
         """What must never be printed."""
         return ()
+
+    def serves(self, call: Call) -> bool:  # noqa: ARG002
+        """Whether it is good for what the call asks for."""
+        return True
 
     def apply(self, request: requests.PreparedRequest) -> None:
         """Put it into a request that is about to be sent; may fetch a token first."""

@@ -139,7 +139,7 @@ class Limiter:
     Args:
         budgets: limits that the server does not tell.
         headers: how it tells the others; None if it does not.
-        reserve: requests of each bucket that are left untouched.
+        reserve: requests of each bucket, or of some by name, that are left untouched.
         max_wait: seconds that one call may wait in all.
         clock: monotonic seconds.
         pause: waits for some seconds, or less.
@@ -150,7 +150,7 @@ class Limiter:
         budgets: Sequence[Budget] = (),
         *,
         headers: QuotaHeaders | None = None,
-        reserve: int = 0,
+        reserve: int | Mapping[str, int] = 0,
         max_wait: float = 3900,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
@@ -284,7 +284,8 @@ class Limiter:
     def _ready_at(self, host: str, credential: Credential, call: Call, now: float) -> float:
         quota = self._quota(host, credential, call.bucket)
         ready = max(quota.paused_until, self._quota(host, credential, "").paused_until)
-        if quota.remaining - call.weight < self._reserve:
+        reserve = self._reserve if isinstance(self._reserve, int) else self._reserve.get(call.bucket, 0)
+        if quota.remaining - call.weight < reserve:
             if quota.reset_at > now:
                 ready = max(ready, quota.reset_at)
             else:

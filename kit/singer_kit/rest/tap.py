@@ -74,8 +74,8 @@ class RestTap(CleanErrors, StopsAtState, Tap):
         return ()
 
     @property
-    def reserve(self) -> int:
-        """Requests of each quota that are left to others."""
+    def reserve(self) -> int | Mapping[str, int]:
+        """Requests of each quota, or of some by their buckets, that are left to others."""
         return 0
 
     # What streams need

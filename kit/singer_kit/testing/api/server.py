@@ -243,6 +243,7 @@ class FakeApi(AbstractContextManager["FakeApi"]):
                 sent = _Sent(Answer({"message": "Internal Server Error"}, 500))
             if sent.answer is not None:
                 sent = replace(sent, answer=sent.answer.with_headers({"Date": http_date(request.now)}))
+                _ = sent.answer.content  # written now: hooks change the rows that it is made of
             template = route.template if route else ""
             self.log.append(Exchange(request, sent.answer, template, threading.get_ident(), arrived, in_flight))
             return sent

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 
-from fake_github.listing import by_time
+from fake_github.connections import Object, connection
 from fake_github.repositories import commit_row
 from fake_github.world import Repository, World, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
     from fake_github.shapes import Row
 
-Object = dict[str, Any]
-
 _INT = 2**31
-_LARGEST_PAGE = 100
 _UNDERSCORE = re.compile(r"_([a-z])")
-_ORDER = {"UPDATED_AT": "updated_at", "CREATED_AT": "created_at", "STARRED_AT": "starred_at"}
 
 
 def root(world: World, *, limit: int, remaining: int, cost: int) -> Object:
@@ -44,18 +36,13 @@ def root(world: World, *, limit: int, remaining: int, cost: int) -> Object:
         owned = [each.row for each in world.repositories.values() if each.row["owner"]["login"] == login]
         return {
             **_object(found.row, "Organization"),
-            "repositories": _connection(owned, lambda row: _repository(world.repositories[row["id"]])),
-            "projectsV2": _connection([], _plain),
+            "repositories": connection(owned, lambda row: _repository(world.repositories[row["id"]])),
+            "projectsV2": connection(found.projects, _project),
         }
 
-    def node(_: Any, id: str) -> Object:  # noqa: A002
-        for each in world.repositories.values():
-            if each.row["node_id"] == id:
-                return _repository(each)
-            for pull in each.pulls.values():
-                if pull["node_id"] == id:
-                    return _pull(each, pull)
-        raise _missing(f"Could not resolve to a node with the global id of '{id}'.")
+    def node(_: Any, id: str) -> Object | GraphQLError:  # noqa: A002
+        found = _find(world, id)
+        return found or _missing(f"Could not resolve to a node with the global id of '{id}'.")
 
     reset = stamp(world.clock.now + timedelta(hours=1))
     return {
@@ -67,6 +54,36 @@ def root(world: World, *, limit: int, remaining: int, cost: int) -> Object:
         "rateLimit": {"limit": limit, "remaining": remaining, "used": limit - remaining, "cost": cost, "resetAt": reset,
                       "nodeCount": 0},
     }  # fmt: skip
+
+
+def _find(world: World, identity: str) -> Object | None:
+    """What has a global id."""
+    kind, _, rest = identity.partition("_")
+    if kind == "R":
+        found = next((each for each in world.repositories.values() if each.row["node_id"] == identity), None)
+        return _repository(found) if found else None
+    if kind == "O":
+        organization = world.organizations.get(rest)
+        return organization and _object(
+            organization.row, "Organization", projectsV2=connection(organization.projects, _project)
+        )
+    if kind == "PR":
+        number, _, pull = rest.partition("_")
+        repository = world.repositories[int(number)]
+        row = repository.pulls.get(int(pull))
+        return row and _pull(repository, row)
+    for organization in world.organizations.values():
+        for project in organization.projects:
+            if project["node_id"] == identity:
+                return _project(project)
+    for repository in world.repositories.values():
+        for discussion in repository.discussions:
+            if discussion["node_id"] == identity:
+                return _discussion(discussion)
+            for comment in discussion["comments"]:
+                if comment["node_id"] == identity:
+                    return _discussion_comment(comment)
+    return None
 
 
 def _missing(message: str) -> GraphQLError:
@@ -96,7 +113,7 @@ def _plain(row: Row) -> Object:
 
 
 def _actor(user: Row | None) -> Object | None:
-    return None if user is None else _object(user, "User")
+    return None if user is None else _object(user, "User", isSiteAdmin=user["site_admin"])
 
 
 def _repository(found: Repository) -> Object:
@@ -105,26 +122,95 @@ def _repository(found: Repository) -> Object:
             raise _missing(f"Could not resolve to a PullRequest with the number of {number}.")
         return _pull(found, found.pulls[number])
 
+    def refs(info: Any, refPrefix: str, **arguments: Any) -> Object:  # noqa: N803  (GraphQL's name)
+        kept = found.history.branches if refPrefix == "refs/heads/" else found.tags
+        rows = [{"id": name, "created_at": "", "name": name, "sha": sha} for name, sha in kept.items()]
+        return connection(rows, lambda row: _ref(found, row, refPrefix))(info, **arguments)
+
     tip = found.history.branches.get(found.default_branch)
     branch = None if tip is None else {"name": found.default_branch, "target": _commit(found, tip)}
     stars = [{**user, "starred_at": stamp(moment)} for user, moment in found.stars]
     issues = [row for row in found.issues.values() if "pull_request" not in row]
+    languages = [{"id": name, "created_at": "", "name": name, "size": size} for name, size in found.languages.items()]
     return _object(
         found.row, "Repository", nameWithOwner=found.full_name, owner=_object(found.row["owner"], "Organization"),
         defaultBranchRef=branch, stargazerCount=len(stars), isArchived=found.row["archived"], isFork=found.row["fork"],
-        isPrivate=found.row["private"], pullRequest=pull,
-        pullRequests=_connection(list(found.pulls.values()), lambda row: _pull(found, row), _pull_state),
-        issues=_connection(issues, lambda row: _object(row, "Issue", state=row["state"].upper()), _issue_state),
-        stargazers=_connection(stars, lambda row: _object(row, "User"),
-                               edge=lambda row: {"starredAt": row["starred_at"]}),
-        discussions=_connection([], _plain),
+        isPrivate=found.row["private"], pullRequest=pull, isEmpty=tip is None, forkCount=0, refs=refs,
+        pullRequests=connection(list(found.pulls.values()), lambda row: _pull(found, row), _pull_state),
+        issues=connection(issues, lambda row: _object(row, "Issue", state=row["state"].upper()), _issue_state),
+        stargazers=connection(stars, _actor,
+                              edge=lambda row: {"starredAt": row["starred_at"]}),
+        watchers=connection(found.subscribers, _actor),
+        assignableUsers=connection(found.members, _actor),
+        labels=connection(found.labels, lambda row: _object(row, "Label")),
+        milestones=connection(found.milestones, lambda row: _object(row, "Milestone")),
+        releases=connection(found.releases, lambda row: _object(row, "Release")),
+        deployments=connection(found.deployments, lambda row: _object(row, "Deployment")),
+        environments=connection([{"id": 1, "created_at": ""}], _plain),
+        commitComments=connection(found.commit_comments, lambda row: _object(row, "CommitComment")),
+        languages=connection(languages, lambda row: {"name": row["name"]}, edge=lambda row: {"size": row["size"]}),
+        discussions=connection(found.discussions, _discussion),
+    )  # fmt: skip
+
+
+def _ref(found: Repository, row: Row, prefix: str) -> Object:
+    """A tag may have an object of its own, which leads to the commit."""
+    commit = _commit(found, row["sha"])
+    annotated = prefix == "refs/tags/" and row["name"].endswith("a")
+    target = {"__typename": "Tag", "oid": "a" * 40, "target": commit} if annotated else commit
+    return {"id": f"REF_{row['name']}", "name": row["name"], "target": target}
+
+
+def _discussion(row: Row) -> Object:
+    return _object(
+        row, "Discussion", closed=False, locked=False, authorAssociation="MEMBER", upvoteCount=0, isAnswered=None,
+        category={"id": "DC_1", "name": "General", "slug": "general", "emoji": ":speech:", "isAnswerable": False},
+        labels=connection([], _plain), comments=connection(row["comments"], _discussion_comment),
+    )  # fmt: skip
+
+
+def _discussion_comment(row: Row) -> Object:
+    return _object(
+        row, "DiscussionComment", authorAssociation="MEMBER", upvoteCount=0, isAnswer=False, isMinimized=False,
+        replies=connection(row["replies"], _discussion_comment),
+        replyTo=row["reply_to"] and {"id": row["reply_to"]},
+    )  # fmt: skip
+
+
+def _project(row: Row) -> Object:
+    return _object(
+        row, "ProjectV2", public=True, closed=False, template=False, creator=None,
+        items=connection(row["items"], _project_item),
+    )  # fmt: skip
+
+
+def _project_item(row: Row) -> Object:
+    text = {"__typename": "ProjectV2ItemFieldTextValue", "text": row["text"],
+            "field": {"__typename": "ProjectV2Field", "name": "Note"}}  # fmt: skip
+    return _object(
+        row, "ProjectV2Item", type="DRAFT_ISSUE", isArchived=False, creator=None,
+        content={"__typename": "DraftIssue", "id": f"DI_{row['id']}", "title": "Draft"},
+        fieldValues={"nodes": [text], "totalCount": 1},
     )  # fmt: skip
 
 
 def _commit(found: Repository, sha: str) -> Object:
     row = commit_row(found, found.history.commits[sha])
-    return {"__typename": "Commit", "oid": sha, "id": row["node_id"], "message": row["commit"]["message"],
-            "committedDate": row["commit"]["committer"]["date"]}  # fmt: skip
+    inner = row["commit"]
+    base = {"__typename": "Commit", "oid": sha, "id": row["node_id"], "url": row["html_url"],
+            "message": inner["message"], "committedDate": inner["committer"]["date"], "tree": inner["tree"] | {
+                "oid": inner["tree"]["sha"]}}  # fmt: skip
+    verification = inner["verification"]
+    signed = verification["signature"] and {
+        "isValid": verification["verified"], "state": verification["reason"].upper(),
+        "payload": verification["payload"], "signature": verification["signature"],
+        "verifiedAt": verification["verified_at"], "__typename": "GpgSignature",
+    }  # fmt: skip
+    people = {name: {**inner[name], "date": inner[name]["date"].replace("Z", "+00:00"),
+                     "user": _actor(row[name])} for name in ("author", "committer")}  # fmt: skip
+    parents = [{"id": each["sha"], "created_at": "", "oid": each["sha"]} for each in row["parents"]]
+    return {**base, **people, "signature": signed or None, "parents": connection(parents, _plain),
+            "comments": {"totalCount": inner["comment_count"]}}  # fmt: skip
 
 
 def _issue_state(row: Row) -> str:
@@ -146,13 +232,19 @@ def _pull(found: Repository, row: Row) -> Object:
         additions=3 * len(shas), deletions=len(shas), changedFiles=1, mergeable="UNKNOWN", mergedBy=None,
         reviewDecision=decisions[-1] if decisions else None, body=row["body"] or "",
         authorAssociation=row["author_association"], repository=lambda _: _repository(found),
-        commits=_connection([{"id": sha, "created_at": "", "sha": sha} for sha in shas],
+        commits=connection([{"id": sha, "created_at": "", "sha": sha} for sha in shas],
                             lambda each: {"commit": _commit(found, each["sha"])}),
-        reviews=_connection(reviews, lambda each: _review(found, row, each), lambda each: str(each["state"])),
-        comments=_connection(comments, lambda each: _object(each, "IssueComment")),
-        timelineItems=_connection([], _plain), reviewRequests=_connection([], _plain),
-        reviewThreads=_connection([], _plain),
+        reviews=connection(reviews, lambda each: _review(found, row, each), lambda each: str(each["state"])),
+        comments=connection(comments, lambda each: _object(each, "IssueComment")),
+        timelineItems=connection(found.review_requests.get(number, []), _review_request),
+        mergeStateStatus="CLEAN", maintainerCanModify=False, isCrossRepository=False, totalCommentsCount=len(comments),
+        closingIssuesReferences=connection([], _plain), reviewRequests=connection([], _plain),
+        reviewThreads=connection([], _plain),
     )  # fmt: skip
+
+
+def _review_request(row: Row) -> Object:
+    return _object(row, "ReviewRequestedEvent", actor=_actor(row["actor"]), requestedReviewer=_actor(row["reviewer"]))
 
 
 def _review(found: Repository, pull: Row, row: Row) -> Object:
@@ -161,83 +253,3 @@ def _review(found: Repository, pull: Row, row: Row) -> Object:
         authorAssociation=row["author_association"], commit=_commit(found, row["commit_id"]),
         pullRequest=lambda _: _pull(found, pull),
     )  # fmt: skip
-
-
-# Connections
-
-
-def _connection(
-    rows: Iterable[Row],
-    convert: Callable[[Row], Object],
-    state: Callable[[Row], str] | None = None,
-    edge: Callable[[Row], Object] | None = None,
-) -> Callable[..., Object]:
-    """A connection's resolver: its page begins behind a key, so it does not shift when rows come or go before it."""
-
-    def resolve(
-        _: Any,
-        *,
-        first: int | None = None,
-        last: int | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        orderBy: Mapping[str, str] | None = None,  # noqa: N803  (GraphQL's name)
-        states: list[str] | None = None,
-        **__: Any,
-    ) -> Object:
-        size = first if first is not None else last
-        if size is not None and not 1 <= size <= _LARGEST_PAGE:
-            raise GraphQLError(f"Requesting {size} records on a connection exceeds the `first` limit of 100 records.",
-                               extensions={"type": "EXCESSIVE_PAGINATION"})  # fmt: skip
-        order = orderBy or {}
-        name = _ORDER.get(order.get("field", ""), "created_at")
-        descending = order.get("direction") == "DESC"
-        chosen = [row for row in rows if not states or state is None or state(row) in states]
-        key = by_time(name) if chosen and name in chosen[0] else (lambda row: ["", str(row.get("id"))])
-        chosen.sort(key=key, reverse=descending)
-        found = _between(chosen, key, descending, after, before)
-        page = found if size is None else found[:size] if first is not None else found[-size:]
-        extra = edge or (lambda _: {})
-        return {
-            "totalCount": len(chosen),
-            "nodes": lambda info: _checked(size) and [convert(row) for row in page],  # noqa: ARG005
-            "edges": lambda info: _checked(size) and [  # noqa: ARG005
-                {"cursor": _sealed(key(row)), "node": convert(row), **extra(row)} for row in page],
-            "pageInfo": {
-                "hasNextPage": bool(page) and page[-1] is not found[-1],
-                "hasPreviousPage": bool(page) and page[0] is not chosen[0],
-                "startCursor": _sealed(key(page[0])) if page else None,
-                "endCursor": _sealed(key(page[-1])) if page else None,
-            },
-        }  # fmt: skip
-
-    return resolve
-
-
-def _checked(size: int | None) -> bool:
-    if size is None:
-        raise GraphQLError("You must provide a `first` or `last` value to properly paginate the connection.",
-                           extensions={"type": "MISSING_PAGINATION_BOUNDARIES"})  # fmt: skip
-    return True
-
-
-def _between(
-    rows: list[Row], key: Callable[[Row], Any], descending: bool, after: str | None, before: str | None
-) -> list[Row]:
-    def behind(row: Row, cursor: str) -> bool:
-        mark = _opened(cursor)
-        return bool(key(row) < mark if descending else key(row) > mark)
-
-    rows = [row for row in rows if after is None or behind(row, after)]
-    return [row for row in rows if before is None or not (behind(row, before) or key(row) == _opened(before))]
-
-
-def _sealed(key: Any) -> str:
-    return base64.b64encode(json.dumps(key).encode()).decode()
-
-
-def _opened(cursor: str) -> Any:
-    try:
-        return json.loads(base64.b64decode(cursor))
-    except ValueError:
-        raise GraphQLError(f"`{cursor}` does not appear to be a valid cursor.") from None

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fake_github.shapes import ROOT, Row, make
-from fake_github.world import Repository, World, stamp
+from fake_github.world import Organization, Repository, World, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,10 @@ class Life:
             self.star: 4,
             self.unstar: 1,
             self.comment_on_commit: 1,
+            self.request_review: 2,
+            self.discuss: 2,
+            self.discuss_more: 3,
+            self.subscribe: 1,
         }
 
     def happen(self, count: int, *, every: timedelta = timedelta(0), repository: Repository | None = None) -> None:
@@ -186,6 +190,8 @@ class Life:
         row = make("pull-request-review-items", repository.full_name, id=identity, node_id=f"PRR_{identity}",
                    user=self._user(repository), body=self._body() or "", state=state, commit_id=pull["head"]["sha"],
                    html_url=f"{pull['html_url']}#pullrequestreview-{identity}", pull_request_url=pull["url"],
+                   _links={"html": {"href": f"{pull['html_url']}#pullrequestreview-{identity}"},
+                           "pull_request": {"href": pull["url"]}},
                    submitted_at=self.world.now)  # fmt: skip
         repository.reviews.setdefault(number, []).append(row)
         self._touch_pull(repository, number)
@@ -372,6 +378,59 @@ class Life:
         if repository.stars:
             repository.stars.pop(self._random.randrange(len(repository.stars)))
             repository.row["stargazers_count"] -= 1
+
+    def subscribe(self, repository: Repository) -> None:
+        user = self.world.someone(repository)
+        if user not in repository.subscribers:
+            repository.subscribers.append(user)
+
+    def request_review(self, repository: Repository) -> None:
+        if pull := self._any(repository.pulls):
+            identity = self.world.new_id()
+            repository.review_requests.setdefault(pull["number"], []).append({
+                "id": identity, "node_id": f"RRE_{identity}", "created_at": self.world.now,
+                "actor": self._user(repository), "reviewer": self.world.someone(repository),
+            })  # fmt: skip
+            self._touch_pull(repository, pull["number"])
+
+    # Discussions
+
+    def discuss(self, repository: Repository) -> Row:
+        number = 1000 + len(repository.discussions)
+        row = self._said(repository, "D", number=number, title=f"Discussion {number}", comments=[])
+        repository.discussions.append(row)
+        return row
+
+    def discuss_more(self, repository: Repository) -> None:
+        """A comment, or a reply to one."""
+        if not repository.discussions:
+            return
+        discussion = self._random.choice(repository.discussions)
+        comments = discussion["comments"]
+        if comments and self._random.random() < 0.5:  # noqa: PLR2004
+            comment = self._random.choice(comments)
+            comment["replies"].append(self._said(repository, "DC", reply_to=comment["node_id"], replies=[]))
+        else:
+            comments.append(self._said(repository, "DC", reply_to=None, replies=[]))
+        discussion["updated_at"] = self.world.now
+
+    def _said(self, repository: Repository, kind: str, **values: Any) -> Row:
+        identity = self.world.new_small_id()
+        return {"id": identity, "node_id": f"{kind}_{identity}", "user": self._user(repository),
+                "body": self._body() or "", "created_at": self.world.now, "updated_at": self.world.now,
+                "html_url": f"https://github.com/{repository.full_name}/discussions/{identity}", **values}  # fmt: skip
+
+    def add_project(self, organization: Organization, items: int = 2) -> Row:
+        """Not among the random events: it belongs to no repository."""
+        number = len(organization.projects) + 1
+        identity = self.world.new_small_id()
+        row = {"id": identity, "node_id": f"PVT_{identity}", "number": number, "title": f"Plan {number}",
+               "html_url": f"https://github.com/orgs/x/projects/{number}", "created_at": self.world.now,
+               "updated_at": self.world.now, "items": [
+                   {"id": (each := self.world.new_small_id()), "node_id": f"PVTI_{each}", "text": f"Item {each}",
+                    "created_at": self.world.now, "updated_at": self.world.now} for _ in range(items)]}  # fmt: skip
+        organization.projects.append(row)
+        return row
 
     def rename(self, repository: Repository, name: str) -> None:
         """The old name redirects. Not among the random events: every row's URLs would have to follow."""

@@ -68,7 +68,7 @@ class OrganizationRoutes:
             "/teams/{team_slug}/members": self._team_members,
             "/teams/{team_slug}/memberships/{username}": self._team_membership,
             "/teams/{team_slug}/repos": self._team_repositories,
-            "/installation": lambda *_: Answer({**whole("installation"), "id": 1}),
+            "/installation": lambda found, _: Answer(_installation(found)),
         }
         for path, handler in organization.items():
             api.route("GET", f"/orgs/{{org}}{path}", conditional(self._of_organization(handler)))
@@ -79,7 +79,7 @@ class OrganizationRoutes:
         api.route("GET", "/users/{username}/starred", conditional(self._starred), described=False)
         api.route("GET", "/installation/repositories", self._installation_repositories)
         api.route("GET", "/app/installations", lambda request: _page(
-            request, [{**whole("installation"), "id": 1}]))  # fmt: skip
+            request, [_installation(each) for each in self._world.organizations.values()]))  # fmt: skip
         api.route("POST", "/app/installations/{installation_id}/access_tokens", self._access_token)
         api.route("GET", "/meta", lambda _: Answer({"verifiable_password_authentication": False}))
 
@@ -206,6 +206,11 @@ class OrganizationRoutes:
 
 def _page(request: Request, rows: Sequence[Row]) -> Answer:
     return link_pages().answer(request, rows)
+
+
+def _installation(found: Organization) -> Row:
+    return {**whole("installation"), "id": found.row["id"], "account": {
+        **make("simple-user-items"), "login": found.row["login"], "id": found.row["id"]}}  # fmt: skip
 
 
 def _minimal(row: Row) -> Row:

@@ -69,7 +69,7 @@ class RepositoryRoutes:
             "forks": lambda repository, request: self._plain(repository, request, []),
             "contributors": self._contributors,
             "stats/contributors": self._contributor_stats,
-            "languages": lambda *_: Answer({"Python": 4321, "C": 21}),
+            "languages": lambda repository, _: Answer(repository.languages),
             "topics": lambda repository, _: Answer({"names": repository.row["topics"]}),
             "community/profile": lambda *_: Answer(whole("community-profile")),
             "readme": lambda *_: Answer(whole("content-file")),
@@ -84,7 +84,7 @@ class RepositoryRoutes:
             "actions/artifacts": lambda repository, request: self._plain(repository, request, [], items="artifacts"),
             "deployments": lambda repository, request: self._newest(repository, request, repository.deployments),
             "deployments/{deployment_id}/statuses": self._deployment_statuses,
-            "environments": lambda *_: Answer(whole("environments")),
+            "environments": self._environments,
             "events": lambda repository, request: self._newest(
                 repository, request, repository.public_events[-EVENTS_CAP:]
             ),
@@ -393,6 +393,10 @@ class RepositoryRoutes:
         elif request.query.get("filter", "latest") == "latest":
             jobs = [job for job in jobs if job["run_attempt"] == run["run_attempt"]]
         return self._plain(repository, request, jobs, items="jobs")
+
+    def _environments(self, repository: Repository, request: Request) -> Answer:
+        rows = [{**row, "id": row["id"] + repository.id} for row in whole("environments")["environments"]]
+        return self._plain(repository, request, rows, items="environments")
 
     def _deployment_statuses(self, repository: Repository, request: Request) -> Answer:
         rows = repository.statuses.get(int(request.parameters["deployment_id"]))

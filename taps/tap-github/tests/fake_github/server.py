@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import json
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -128,8 +130,21 @@ class FakeGitHub:
             return problem(403, "Request forbidden by administrative rules: it has no User-Agent header.")
         token = request.credential
         if request.path.startswith("/app/") or request.path.endswith("/installation"):
-            return None if token.count(".") == 2 else problem(401, "A JSON web token could not be decoded")
+            return self._refuse_signature(token)
         return None if not token or self.tokens.valid(token) else problem(401, "Bad credentials")
+
+    def _refuse_signature(self, token: str) -> Answer | None:
+        """An App signs for ten minutes at most, by GitHub's clock."""
+        try:
+            claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        except (IndexError, ValueError):
+            return problem(401, "A JSON web token could not be decoded")
+        now = self.clock.now.timestamp()
+        if claims["iat"] > now:
+            return problem(401, "'Issued at' claim ('iat') must be an Integer representing the time that it was issued")
+        if not now < claims["exp"] <= now + 600:
+            return problem(401, "'Expiration time' claim ('exp') is too far in the future, or past")
+        return None
 
     def _graphql(self, request: Request) -> Answer:
         if not request.credential:

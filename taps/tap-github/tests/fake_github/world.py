@@ -41,6 +41,7 @@ class Organization:
     members: dict[str, str] = field(default_factory=dict)  # role by login
     outside: list[str] = field(default_factory=list)
     teams: list[Team] = field(default_factory=list)
+    projects: list[Row] = field(default_factory=list)  # with their `items`
 
 
 @dataclass
@@ -71,6 +72,10 @@ class Repository:
     statuses: dict[int, list[Row]] = field(default_factory=dict)  # by deployment
     stars: list[tuple[Row, datetime]] = field(default_factory=list)
     subscribers: list[Row] = field(default_factory=list)
+    languages: dict[str, int] = field(default_factory=dict)
+    members: list[Row] = field(default_factory=list)  # of the organisation: who may be assigned
+    discussions: list[Row] = field(default_factory=list)  # with their `comments`, and those with their `replies`
+    review_requests: dict[int, list[Row]] = field(default_factory=dict)  # by pull request's number
     activity: list[Row] = field(default_factory=list)
     public_events: list[Row] = field(default_factory=list)
     refuses: dict[str, tuple[int, str]] = field(default_factory=dict)  # by the last part of a path
@@ -179,7 +184,11 @@ class World:
                    has_issues=True, topics=["data"], **values)  # fmt: skip
         for inner in ("parent", "source", "template_repository"):
             row.pop(inner, None)
-        repository = self.repositories[row["id"]] = Repository(row)
+        repository = self.repositories[row["id"]] = Repository(
+            row,
+            languages={"Python": 4321, "C": 21},
+            members=[self.users[name] for name in organization.members],
+        )
         for label in ("bug", "feature", "question"):
             repository.labels.append(make("label-items", full_name, id=self.new_id(), name=label,
                                           node_id=f"L_{label}", url=f"{repository.url}/labels/{label}"))  # fmt: skip
