@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 import psycopg
 from singer_sdk import Stream, metrics
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
+from singer_kit.emitting import takes_pages, write_page
 from singer_kit.errors import ConfigurationError
-from singer_kit.writer import LineWriter
 from tap_odoo.bookmarks import Bookmark, Window, format_instant, parse_instant
 from tap_odoo.client import explain
 from tap_odoo.queries import either, in_window, select_newest, select_rows, undatable
@@ -268,10 +267,9 @@ class OdooStream(Stream):
 
     def _emit(self, page: list[bytes], counter: metrics.Counter, *, write_messages: bool) -> Iterator[dict[str, Any]]:
         """Hand a page on; yields records only where somebody looks at them."""
-        writer = self._odoo.message_writer
-        if write_messages and isinstance(writer, LineWriter) and self._is_plain():
-            writer.write_records(self.name, page, envelope=self._envelope())
-            self.state_manager.is_flushed = False
+        if write_messages and takes_pages(self):
+            assert self._snapshot is not None  # noqa: S101
+            write_page(self, page, extracted_at=self._snapshot.time, version=self._stream_version)
             counter.increment(len(page))
         else:
             for record in map(_parse, page):
@@ -281,23 +279,6 @@ class OdooStream(Stream):
                     self._write_record_message(record)
                 counter.increment()
                 yield record
-
-    def _is_plain(self) -> bool:
-        """Whether records are written just as they are read."""
-        transform = self.stream_maps[0]
-        return (
-            self.ABORT_AT_RECORD_COUNT is None
-            and len(self.stream_maps) == 1
-            and type(transform) is SameRecordTransform
-            and transform.stream_alias == self.name
-            and not transform.flattening_enabled
-        )
-
-    def _envelope(self) -> bytes:
-        assert self._snapshot is not None  # noqa: S101
-        members = {"version": self._stream_version, "time_extracted": self._snapshot.time.isoformat()}
-        text = json.dumps({name: value for name, value in members.items() if value is not None}, separators=(",", ":"))
-        return b"," + text[1:-1].encode()
 
 
 def _parse(row: bytes) -> dict[str, Any]:

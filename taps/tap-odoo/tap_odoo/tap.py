@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 
 from singer_kit.cli import CleanErrors
 from singer_kit.errors import SourceError
+from singer_kit.stopping import StopsAtState
 from singer_kit.writer import LineWriter
 from tap_odoo.client import Session
 from tap_odoo.discovery import read_tables, read_translated
@@ -26,7 +26,6 @@ from tap_odoo.streams import OdooStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import FrameType
 
     from singer_sdk.singerlib import CatalogEntry
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 TRANSLATIONS = "ir_translation"
 
 
-class TapOdoo(CleanErrors, Tap):
+class TapOdoo(CleanErrors, StopsAtState, Tap):
     """Singer tap for Odoo 13-19, read straight from its Postgres database."""
 
     name = "tap-odoo"
@@ -45,9 +44,6 @@ class TapOdoo(CleanErrors, Tap):
     config_jsonschema = SETTINGS
     message_writer_class = LineWriter
     dynamic_catalog = True
-
-    _signal: int | None = None
-    _reading = False
 
     @cached_property
     def session(self) -> Session:
@@ -92,37 +88,11 @@ class TapOdoo(CleanErrors, Tap):
 
     def snapshot(self) -> Snapshot:
         """The one snapshot that all streams of the run read; reading begins with it."""
-        self._reading = True
+        self.reading = True
         incremental = any(
             stream.selected and stream.replication_method == REPLICATION_INCREMENTAL for stream in self.streams.values()
         )
         return self.session.snapshot(guard=self.config["long_transaction_guard"], incremental=incremental)
-
-    # Ending
-
-    @property
-    def stopping(self) -> bool:
-        """Whether a signal has asked the tap to end."""
-        return self._signal is not None
-
-    def stop_if_asked(self) -> None:
-        """End here, where everything read has been written and no STATE is ahead of its rows."""
-        if self._signal is not None:
-            if isinstance(self.message_writer, LineWriter):
-                self.message_writer.flush()
-            self.logger.warning("Stopped by signal %d. Next: run again with the last state.", self._signal)
-            sys.exit(128 + self._signal)
-
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Ask the tap to end, with 128 + signal: exit code 0 would say that it had finished.
-
-        While rows are under way it ends after the page it is at; a handler may interrupt the writing of a line.
-        A second signal does not wait.
-        """
-        if self._reading and self._signal is None:
-            self._signal = signum
-            return
-        sys.exit(128 + signum)
 
     # Discovery
 

@@ -2,6 +2,7 @@
 #ifndef ROWS_H
 #define ROWS_H
 
+#include "jsonb.h"
 #include "values.h"
 
 static byte *write_character(byte *out, uint32_t code)
@@ -86,7 +87,7 @@ static byte *write_slot(byte *out, const slot *s)
         break;
     case VERSIONED: /* jsonb may come in other forms one day; this is the first one, its text */
         *start = 1;
-        out = write_bytes(start + 1, s->text, s->length);
+        out = write_jsonb(start + 1, s->text, s->text + s->length);
         break;
     case DIGITS:
         out = write_numeric(start, s->text, s->length);

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from target_postgres.worker import Worker
 
 
+# The first batch is so much smaller than others: until there is one, the server has nothing to do.
+_FIRST = 8
+
+
 @dataclass(frozen=True)
 class Limits:
     """How much may wait before it is loaded."""
@@ -94,7 +98,7 @@ class Loader:
         self._fresh_rows = self._fresh_bytes = 0
         self._covered_rows = self._covered_bytes = 0
         self._uncovered: set[Loadable] = set()
-        self._uncommitted = False
+        self._begun = self._uncommitted = False
         # Whose rows in the open transaction tell whether it was committed; of the worker's thread.
         self._marked: list[Loadable] = []
         self._committed_at = time.monotonic()
@@ -123,7 +127,8 @@ class Loader:
         self._absorb()
         self._uncovered.clear()
         self._state = value
-        if self._uncommitted or self._full(self._covered_rows, self._covered_bytes):
+        share = 1 if self._begun else _FIRST
+        if self._uncommitted or self._full(self._covered_rows * share, self._covered_bytes * share):
             self.commit()
 
     def tick(self, now: float) -> None:
@@ -250,6 +255,7 @@ class Loader:
         self._covered_rows = self._covered_bytes = 0
         repeatable = not (self._uncommitted or self._overwrite)
         work = partial(self._load, batches, commit=commit, state=state, last=last, repeatable=repeatable)
+        self._begun = True
         self._worker.submit(partial(self._database.transact, work, repeatable=repeatable))
         if commit:
             self._uncommitted = False

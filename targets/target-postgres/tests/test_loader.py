@@ -73,16 +73,41 @@ def test_nothing_moves_before_a_limit():
     assert run.done == []
 
 
+def begun(**limits):
+    """A run that has given away its first batch, the one that waits for less than the others."""
+    run = Run(**limits)
+    run.rows(b"0")
+    run.loader.state(b"r")
+    run.loader.checkpoint()
+    assert run.done == [("t", [b"0"]), "commit", b"r"]
+    run.done.clear()
+    return run
+
+
+def test_the_first_batch_waits_for_an_eighth_of_the_limit():
+    run = Run(rows=16)
+    run.rows(b"1")
+    run.loader.state(b"s")
+    assert run.done == []
+    run.rows(b"2")
+    run.loader.state(b"t")
+    assert run.done == [("t", [b"1", b"2"]), "commit", b"t"]
+    run.rows(b"3", b"4")
+    run.loader.state(b"u")
+    assert run.done[3:] == []
+
+
 def test_a_state_waits_for_the_limit_of_rows():
-    run = Run(rows=3)
+    run = begun(rows=3)
     run.rows(b"1", b"2")
     run.loader.state(b"s")
+    assert run.done == []
     run.rows(b"3")  # the third asks for room, which the covered two make
     assert run.done == [("t", [b"1", b"2"]), "commit", b"s"]
 
 
 def test_bytes_count_like_rows():
-    run = Run(size=10)
+    run = begun(size=10)
     run.rows(b"12345678")
     run.loader.state(b"s")
     assert run.done == []

@@ -122,6 +122,8 @@ TAKEN = [
     ("jsonb", "1.50", "1.50"),
     ("jsonb", "false", "false"),
     ("jsonb", "[[], {}]", "[[], {}]"),
+    ("jsonb", '{ "b" : 1 , "é":2,"a":[ { "d" :[ ] , "c":"}" } , 3 ] , "b" : { } }', '{"a": [{"c": "}", "d": []}, 3], "b": {}, "é": 2}'),
+    ("jsonb", json.dumps({f"k{40 - i}": i for i in range(40)}), json.dumps({f"k{i}": 40 - i for i in range(1, 41)})),
     (("jsonb", "json"), r'{"b":1, "a": "\u00e9"}', r'{"b":1, "a": "\u00e9"}'),
     *((kind, "null", None) for kind in SQL),
 ]
@@ -133,6 +135,19 @@ def test_taken(make, destination, kind, value, stored):
     scanned = scan(make(("v", kind, {})), record(f'{{"v": {value}}}'))
     assert scanned.rows == 1
     assert destination.from_binary([sql], [scanned.chunks[0].data]) == [(stored,)]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ('{"lines": 1, "id": {"b": 1, "a": 2}, "x": []}', '{"x":[],"id":{"a":2,"b":1},"lines":1}'),
+        ('[ {"b": "]", "a": 1} , "}" ]', '[{"a":1,"b":"]"},"}"]'),
+        ('{"b": 1, "a": 2, "b": 3}', '{"a":2,"b":1,"b":3}'),
+    ],
+)
+def test_members_of_jsonb_come_in_the_order_in_which_postgres_keeps_them(make, value, written):
+    scanned = scan(make(("v", "jsonb", {})), record(f'{{"v": {value}}}'))
+    assert scanned.chunks[0].data.endswith(b"\1" + written.encode())
 
 
 DECLINED = [
