@@ -63,11 +63,6 @@ class MomentFormat:
     name: str
     zone: tzinfo = UTC
 
-    @property
-    def local(self) -> bool:
-        """Whether what it writes is ambiguous in the hour that a zone repeats in autumn."""
-        return "%" in self.name and "%z" not in self.name and self.zone is not UTC
-
     def write(self, moment: datetime) -> str | int:
         """The moment in this format."""
         if self.name == "rfc3339":
@@ -99,16 +94,15 @@ class MomentFormat:
         moment = datetime.strptime(value, self.name)  # noqa: DTZ007 - the zone follows
         return (moment if moment.tzinfo else moment.replace(tzinfo=self.zone)).astimezone(UTC)
 
-    def unambiguous(self, moment: datetime) -> datetime:
-        """The moment, or the last one before it that this format can write without a second reading.
 
-        In autumn 02:30 happens twice. A server that takes our bound for the other one would leave out an hour.
-        """
-        if not self.local:
-            return moment
-        while _offset(moment, self.zone, 0) != _offset(moment, self.zone, 1):
-            moment -= timedelta(minutes=15)
-        return moment
+def unambiguous(moment: datetime, zone: tzinfo) -> datetime:
+    """The moment, or the last one before it whose local time happens once.
+
+    In autumn 02:30 happens twice. A server that takes our bound for the other one would leave out an hour.
+    """
+    while _offset(moment, zone, 0) != _offset(moment, zone, 1):
+        moment -= timedelta(minutes=15)
+    return moment
 
 
 def moment_format(name: str, zone: str | None = None) -> MomentFormat:

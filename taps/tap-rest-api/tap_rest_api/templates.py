@@ -7,7 +7,6 @@ A text that is exactly one template keeps the value's own type; otherwise values
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,8 +16,12 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from tap_rest_api.moments import Duration, from_rfc3339, moment_format, time_zone, to_rfc3339
 from tap_rest_api.paths import JsonPath
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 SCOPES = {
     "config": "the settings declared under `settings`",
@@ -73,7 +76,7 @@ FILTERS: dict[str, Filter] = {
     "split": Filter(_split, "one part of a text: `split:/,0`", 2),
     "join": Filter(lambda v, separator: separator.join(map(as_text, v)), "a list as one text: `join:,`", 1),
     "replace": Filter(lambda v, old, new: as_text(v).replace(old, new), "`replace:old,new`", 2),
-    "json": Filter(lambda v: json.dumps(v, default=as_text, separators=(",", ":")), "as JSON text"),
+    "json": Filter(lambda v: json_text(v), "as JSON text"),
     "b64": Filter(lambda v: base64.b64encode(as_text(v).encode()).decode(), "in base64"),
     "raw": Filter(_identity, "in a path: not percent-encoded"),
     "is_present": Filter(lambda v: v is not None, "whether it is there and not null", of_null=True),
@@ -165,8 +168,13 @@ def as_text(value: Any) -> str:
     if isinstance(value, datetime):
         return to_rfc3339(value)
     if isinstance(value, Mapping | list):
-        return json.dumps(value, default=as_text, separators=(",", ":"))
+        return json_text(value)
     return str(value)
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON, every digit of a number kept."""
+    return _encoder.encode(value).decode()
 
 
 def as_moment(value: Any) -> datetime:
@@ -233,7 +241,9 @@ def _filter(text: str, one: str) -> tuple[str, tuple[str, ...]]:
 def near(word: str, words: Any) -> str:
     """` (did you mean …?)`, or nothing where no word is near."""
     close = get_close_matches(word, list(words), 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(sorted(words))}"
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there are {', '.join(sorted(words))}" if words else ""
 
 
 def _render(compiled: Any, scope: Mapping[str, Any]) -> Any:
