@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -234,18 +235,21 @@ class Client:
         request = self._prepare(call)
         for _ in range(_MOST_REDIRECTS):
             assert request.url is not None  # noqa: S101
-            if is_trusted(request.url, self.base_url, self.allowed_hosts):
+            if not call.anonymous and is_trusted(request.url, self.base_url, self.allowed_hosts):
                 credential.apply(request)
             settings = self._session.merge_environment_settings(
                 request.url,
                 self._proxies,
-                stream=False,
+                stream=call.to_file,
                 verify=None if self._verify is True else self._verify,
                 cert=None,
             )
             response = self._session.send(request, timeout=self._timeout, allow_redirects=False, **settings)
             if not response.is_redirect or request.method not in {"GET", "HEAD"}:
+                if call.to_file and response.ok:
+                    _save(response)
                 return response
+            response.close()
             target = urljoin(request.url, response.headers["location"])
             if urlsplit(target).scheme not in {"http", "https"}:
                 break
@@ -265,7 +269,7 @@ class Client:
         if pairs:
             url += ("&" if urlsplit(url).query else "?") + urlencode(pairs)
         # Those that go with every call may be credentials too: a host that is not the API's gets the call's own only.
-        trusts = is_trusted(url, self.base_url, self.allowed_hosts)
+        trusts = not call.anonymous and is_trusted(url, self.base_url, self.allowed_hosts)
         headers = {**(self._headers if trusts else {"User-Agent": self._headers["User-Agent"]}), **call.headers}
         if call.etag:
             headers["If-None-Match"] = call.etag
@@ -292,6 +296,19 @@ class Client:
             done = lease.credential.refresh()
             self._refreshed_at[name] = time.monotonic()
             return done
+
+
+def _save(response: requests.Response) -> None:
+    """Move a body to a file, unpacked as its `Content-Encoding` says; one that breaks off raises as it would."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who reads it
+    try:
+        for part in response.iter_content(1 << 16):
+            file.write(part)
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    response.raw = file
 
 
 def decoded(response: requests.Response) -> Any:

@@ -41,12 +41,11 @@ def _problems(manifest: Manifest) -> Iterator[Problem]:
             yield [*path, "extends"], f"there is no template {part.extends!r}{near(part.extends, manifest.templates)}"
     for path, template in _templates(manifest, []):
         for expression in template.expressions():
-            name = expression.path[0] if isinstance(expression.path, tuple) and expression.path else None
-            if expression.scope == "config" and name not in manifest.settings:
-                yield path, f"${{{expression.text}}}: no setting {name!r}{near(str(name), manifest.settings)}"
+            setting = expression.first
+            if expression.scope == "config" and setting not in manifest.settings:
+                yield path, f"${{{expression.text}}}: no setting {setting!r}{near(str(setting), manifest.settings)}"
     parents = {stream.name: stream for stream in manifest.streams}
     for index, stream in enumerate(manifest.streams):
-        path: list[Any] = ["streams", index]
         whole = resolved(manifest, stream)
         for inner, text in (
             *_stream_problems(whole),
@@ -54,7 +53,7 @@ def _problems(manifest: Manifest) -> Iterator[Problem]:
             *_time_problems(whole),
             *_paging_problems(whole),
         ):
-            yield [*path, *inner], text
+            yield ["streams", index, *inner], text
 
 
 def _stream_problems(stream: Stream) -> Iterator[Problem]:
@@ -102,7 +101,7 @@ def _parent_problems(stream: Stream, parents: dict[str, Stream], manifest: Manif
     }
     for path, template in _templates(stream, []):
         for expression in template.expressions():
-            name = expression.path[0] if isinstance(expression.path, tuple) and expression.path else None
+            name = expression.first
             if expression.scope in known and name is not None and name not in known[expression.scope]:
                 yield path, f"${{{expression.text}}}: no {name!r} there{near(name, known[expression.scope])}"
 
@@ -110,8 +109,6 @@ def _parent_problems(stream: Stream, parents: dict[str, Stream], manifest: Manif
 def _time_problems(stream: Stream) -> Iterator[Problem]:
     incremental = stream.incremental
     if incremental is None:
-        if any(rule.action == "split_window" for rule in stream.errors) and stream.errors is not None:
-            return
         return
     formats = [incremental.format] if isinstance(incremental.format, str) else incremental.format
     named: list[tuple[list[Any], str]] = [(["incremental", "format"], one) for one in formats]

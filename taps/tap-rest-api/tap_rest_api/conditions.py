@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from simpleeval import EvalWithCompoundTypes, InvalidExpression
+from simpleeval import EvalWithCompoundTypes, InvalidExpression  # type: ignore[import-untyped]
 
 from tap_rest_api.paths import JsonPath
 from tap_rest_api.templates import near

@@ -51,6 +51,8 @@ class Shaping:
         self._casts = {name: cast(kind, comma=comma) for name, kind in fields.cast.items()}
         self._named = {"keep": lambda name: name, "snake": snake, "lower": str.lower}[fields.case]
         self._names: dict[str, str] = {}
+        self._typed: dict[str, Callable[[Any], Any]] = {}
+        self._comma = comma
 
     def apply(self, record: Record, scope: Mapping[str, Any]) -> Record:
         """The record as it leaves the tap.
@@ -81,22 +83,55 @@ class Shaping:
                 except (ValueError, TypeError, InvalidOperation) as error:
                     kind = fields.cast[name]
                     raise FieldError(f"field '{name}' cannot be cast to {kind}: {record[name]!r} ({error})") from None
-        if fields.case != "keep":
-            record = {self._name(name): value for name, value in record.items()}
+        return self.conformed(self.named(record))
+
+    def conforms_to(self, properties: Mapping[str, Any], *, text: bool) -> None:
+        """Bring values to their declared types: decimals always, all others where the source has nothing but text.
+
+        Args:
+            properties: of the stream's schema.
+            text: the source is CSV or XML.
+        """
+        for name, schema in properties.items():
+            kinds = set(schema.get("type", ()))
+            if schema.get("format") == "singer.decimal":
+                self._typed[name] = cast("decimal", comma=self._comma)
+            elif text and not kinds & {"string", "object", "array"}:
+                kind = next((kind for kind in ("number", "integer", "boolean") if kind in kinds), None)
+                if kind:
+                    self._typed[name] = cast(kind, comma=self._comma)
+
+    def conformed(self, record: Record) -> Record:
+        """A record with the types that its schema declares.
+
+        Raises:
+            FieldError: a value cannot have its type.
+        """
+        for name, convert in self._typed.items():
+            value = record.get(name)
+            if value is None:
+                continue
+            try:
+                record = {**record, name: None if value == "" else convert(value)}
+            except (ValueError, TypeError, InvalidOperation) as error:
+                raise FieldError(f"field '{name}' holds {value!r}, which is not of its type ({error})") from None
         return record
 
-    def schema(self, properties: Mapping[str, Any]) -> dict[str, Any]:
-        """The types behind `apply`, from those of the answer."""
+    def schema(self, properties: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
+        """The types behind `apply`, from those of the answer and of the fields that are added."""
         fields = self._fields
-        known = dict(properties)
-        for name in fields.add:
-            known.setdefault(name, {})
+        known = {**properties, **added}
         known.update(dict.fromkeys(fields.hash, TYPES["string"]))
         known = {name: schema for name, schema in known.items() if name not in self._dropped}
         known.update({name: TYPES[kind.partition(":")[0]] for name, kind in fields.cast.items() if name in known})
-        return {self._name(name): schema for name, schema in known.items()}
+        return {self.name(name): schema for name, schema in known.items()}
 
-    def _name(self, name: str) -> str:
+    def named(self, record: Record) -> Record:
+        """A record with its fields' names as they leave the tap, and nothing else changed."""
+        return record if self._fields.case == "keep" else {self.name(name): value for name, value in record.items()}
+
+    def name(self, name: str) -> str:
+        """A field's name as it leaves the tap."""
         if name not in self._names:
             self._names[name] = self._named(name)
         return self._names[name]

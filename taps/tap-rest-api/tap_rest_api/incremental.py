@@ -18,9 +18,8 @@ from tap_rest_api.manifest import Bound, Incremental
 from tap_rest_api.moments import UTC, MomentFormat, from_rfc3339, time_zone, to_rfc3339, unambiguous
 from tap_rest_api.templates import as_moment, as_text
 
-Point: TypeAlias = Any  # datetime, int or str: all of one cursor are of one type
+Point: TypeAlias = Any  # datetime, int or str, all of one cursor the same; None: nothing is known
 
-_SKEW = timedelta(seconds=60)
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 
@@ -32,8 +31,8 @@ class Span:
     `last` tells that nothing follows it in this run, so that rows behind its end are not another span's.
     """
 
-    start: Point | None = None
-    end: Point | None = None
+    start: Point = None
+    end: Point = None
     last: bool = True
 
 
@@ -55,7 +54,7 @@ class Cursor:
 
     # Values
 
-    def point(self, record: Mapping[str, Any]) -> Point | None:
+    def point(self, record: Mapping[str, Any]) -> Point:
         """Where a record stands; None where it has no cursor.
 
         Raises:
@@ -118,7 +117,7 @@ class Cursor:
 
     # Where a run begins and ends
 
-    def begin(self, state: Mapping[str, Any], scope: Mapping[str, Any]) -> Point | None:
+    def begin(self, state: Mapping[str, Any], scope: Mapping[str, Any]) -> Point:
         """Where to begin: the bookmark less `lookback`, or `initial`; None is the beginning of all."""
         bookmark = state.get("replication_key_value")
         if bookmark is not None:
@@ -128,22 +127,30 @@ class Cursor:
             initial = self._start_date
         return None if initial is None else self._aligned(self.load(initial))
 
-    def upper(self, started: datetime) -> Point | None:
+    def upper(self, started: datetime) -> Point:
         """What is not read in this run any more; None for cursors that are not times."""
         if self.spec.type not in {"datetime", "date"}:
             return None
         end = self.spec.delay.before(started) if self.spec.delay else started
         return self._aligned(end)
 
-    def bookmark(self, point: Point | None, started: datetime) -> dict[str, Any] | None:
-        """The STATE of a partition that has been read up to a point."""
+    def bookmark(self, point: Point, horizon: datetime, former: Point = None) -> dict[str, Any] | None:
+        """The STATE of a partition that has been read up to a point.
+
+        Args:
+            point: all before it has been read.
+            horizon: no bookmark is later, rows may still come in before it.
+            former: the bookmark so far; the new one is never before it.
+        """
         if point is None:
             return None
         if isinstance(point, datetime):
-            point = min(point, started - _SKEW)
+            point = min(point, horizon)
+        if former is not None:
+            point = max(point, former)
         return {"replication_key": self.field, "replication_key_value": self.dump(point)}
 
-    def spans(self, begin: Point | None, upper: Point | None) -> Iterator[Span]:
+    def spans(self, begin: Point, upper: Point) -> Iterator[Span]:
         """The windows from where the run begins to where it ends, or all of it in one."""
         window = self.spec.window
         if window is None:
@@ -155,8 +162,8 @@ class Cursor:
                 "Next: set incremental.initial, or start_date in the config."
             )
         while begin < upper:
+            end: datetime = window.step.after(begin)
             # A boundary that is moved out of a repeated hour must not come to stand before its own beginning.
-            end = window.step.after(begin)
             end = max(self._aligned(end), begin + _SECOND) if end < upper else upper
             yield Span(begin, end, last=end >= upper)
             begin = end
@@ -171,7 +178,7 @@ class Cursor:
             return None
         return Span(span.start, middle, last=False), Span(middle, span.end, span.last)
 
-    def asked(self, span: Span) -> Point | None:
+    def asked(self, span: Span) -> Point:
         """The start to ask for: a step before it where the server leaves out what it is given."""
         if self.spec.inclusive or span.start is None or isinstance(span.start, str):
             return span.start

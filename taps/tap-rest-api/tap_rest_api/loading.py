@@ -1,6 +1,6 @@
 """From YAML to a checked manifest; an error names the file, the line, the key's path and what is near.
 
-    shop.yaml:14: streams[3].pagination.siez: there is no such key; did you mean 'size'?
+shop.yaml:14: streams[3].pagination.siez: there is no such key; did you mean 'size'?
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ def read_source(config: Mapping[str, Any]) -> tuple[Source, Any]:
         try:
             source = Source(path.read_text(encoding="utf-8"), path.name, path.parent)
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"The manifest {path} cannot be read: {error}. Next: check manifest_path.") from None
+            raise ConfigurationError(
+                f"The manifest {path} cannot be read: {error}. Next: check manifest_path."
+            ) from None
     return source, read_yaml(source)
 
 
@@ -233,7 +235,8 @@ def _struct_of(value: Any, kind: Any) -> type[msgspec.Struct] | None:
 
 
 def _tag(struct: type[msgspec.Struct]) -> str | None:
-    return struct.__struct_config__.tag
+    tag = struct.__struct_config__.tag
+    return None if tag is None else str(tag)
 
 
 def _types(struct: type[msgspec.Struct]) -> dict[str, Any]:

@@ -29,9 +29,10 @@ class Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Templates: TypeAlias = dict[str, Template]
 
 
-class Setting(Node):
+class Setting(Node, frozen=True):
     """Something that the user of the manifest decides. Looked up in the tap's config under `settings`, then at its top,
-    then in `env`, then `default`."""
+    then in `env`, then `default`.
+    """
 
     type: Annotated[
         Literal["string", "integer", "number", "boolean", "array", "object", "datetime"], doc("what it has to be")
@@ -44,7 +45,7 @@ class Setting(Node):
     description: Annotated[str, doc("for people")] = ""
 
 
-class Call(Node):
+class Call(Node, frozen=True):
     """One request beside the streams': a login, the start of an export."""
 
     path: Annotated[Template, doc("below `base_url`, or a whole URL of an allowed host")]
@@ -58,11 +59,11 @@ class Call(Node):
 # Who asks
 
 
-class NoAuth(Node, tag_field="kind", tag="none"):
+class NoAuth(Node, tag_field="kind", tag="none", frozen=True):
     """Nobody in particular."""
 
 
-class ApiKey(Node, tag_field="kind", tag="api_key"):
+class ApiKey(Node, tag_field="kind", tag="api_key", frozen=True):
     """A key in a header, the query or a cookie."""
 
     value: Annotated[Template, doc("the key")]
@@ -70,21 +71,21 @@ class ApiKey(Node, tag_field="kind", tag="api_key"):
     place: Annotated[Literal["header", "query", "cookie"], doc("where it goes")] = field(default="header", name="in")
 
 
-class Bearer(Node, tag_field="kind", tag="bearer"):
+class Bearer(Node, tag_field="kind", tag="bearer", frozen=True):
     """`Authorization: Bearer …`."""
 
     token: Annotated[Template, doc("the token")]
     scheme: Annotated[str, doc("the word before it")] = "Bearer"
 
 
-class Basic(Node, tag_field="kind", tag="basic"):
+class Basic(Node, tag_field="kind", tag="basic", frozen=True):
     """User name and password."""
 
     username: Annotated[Template, doc("user name")]
     password: Annotated[Template | None, doc("password; some APIs take a key as user name and none")] = None
 
 
-class Jwt(Node, tag_field="kind", tag="jwt"):
+class Jwt(Node, tag_field="kind", tag="jwt", frozen=True):
     """A token that is signed here: `Authorization: Bearer …`, or the assertion of `oauth2`."""
 
     algorithm: Annotated[
@@ -100,7 +101,7 @@ class Jwt(Node, tag_field="kind", tag="jwt"):
     ttl: Annotated[Duration, doc("how long one is used")] = Duration("10m")
 
 
-class OAuth2(Node, tag_field="kind", tag="oauth2"):
+class OAuth2(Node, tag_field="kind", tag="oauth2", frozen=True):
     """An access token from a token endpoint, renewed before it runs out and after a 401, once for all threads."""
 
     token_url: Annotated[Template, doc("the endpoint")]
@@ -120,14 +121,14 @@ class OAuth2(Node, tag_field="kind", tag="oauth2"):
     ttl: Annotated[Duration, doc("how long it lasts where the answer has no `expires_in`")] = Duration("1h")
 
 
-class Use(Node):
+class Use(Node, frozen=True):
     """How a session's token is sent."""
 
     kind: Annotated[Literal["bearer", "api_key", "cookie"], doc("bearer token, header, or cookie")] = "bearer"
     name: Annotated[str, doc("of the header or cookie")] = "Authorization"
 
 
-class Session(Node, tag_field="kind", tag="session"):
+class Session(Node, tag_field="kind", tag="session", frozen=True):
     """A token from a login, which is asked for again when it runs out or is refused."""
 
     login: Annotated[Call, doc("the request that opens the session")]
@@ -137,13 +138,13 @@ class Session(Node, tag_field="kind", tag="session"):
     logout: Annotated[Call | None, doc("the request that closes it at the end of the run")] = None
 
 
-class Pool(Node, tag_field="kind", tag="pool"):
+class Pool(Node, tag_field="kind", tag="pool", frozen=True):
     """Several credentials, of which each request takes the one with the most quota left."""
 
     members: Annotated[list[Auth], doc("the credentials")]
 
 
-class AllOf(Node, tag_field="kind", tag="all"):
+class AllOf(Node, tag_field="kind", tag="all", frozen=True):
     """Several credentials on each request."""
 
     members: Annotated[list[Auth], doc("the credentials")]
@@ -154,7 +155,7 @@ Auth: TypeAlias = NoAuth | ApiKey | Bearer | Basic | Jwt | OAuth2 | Session | Po
 # Page after page
 
 
-class Stop(Node):
+class Stop(Node, frozen=True):
     """What ends paging; exactly one key each, and any of a list suffices."""
 
     empty_page: Annotated[bool | None, doc("a page without rows; true unless switched off")] = None
@@ -176,29 +177,29 @@ class Stop(Node):
             raise ValueError("each entry of stop holds exactly one key")
 
 
-class _Paging(Node):
+class _Paging(Node, frozen=True):
     size: Annotated[int | None, doc("rows to ask for per page")] = None
     size_param: Annotated[str | None, doc("query parameter that takes the size")] = None
     stop: Annotated[list[Stop], doc("what ends paging, besides what the kind itself says")] = []
 
 
-class NoPaging(_Paging, tag_field="kind", tag="none"):
+class NoPaging(_Paging, tag_field="kind", tag="none", frozen=True):
     """One request; the way to switch off inherited paging."""
 
 
-class LinkHeader(_Paging, tag_field="kind", tag="link_header"):
+class LinkHeader(_Paging, tag_field="kind", tag="link_header", frozen=True):
     """The `Link` header's URL, followed as it is (RFC 8288; GitHub, GitLab)."""
 
     rel: Annotated[str, doc("which link")] = "next"
 
 
-class NextUrl(_Paging, tag_field="kind", tag="next_url", kw_only=True):
+class NextUrl(_Paging, tag_field="kind", tag="next_url", kw_only=True, frozen=True):
     """A URL in the body, absolute or relative (OData, HAL, JSON:API, FHIR)."""
 
     path: Annotated[JsonPath, doc("where the answer has it")]
 
 
-class CursorFrom(Node):
+class CursorFrom(Node, frozen=True):
     """Where the next cursor is; one of the three."""
 
     body: Annotated[JsonPath | None, doc("in the answer's body")] = None
@@ -210,7 +211,7 @@ class CursorFrom(Node):
             raise ValueError("write exactly one of body, header and record")
 
 
-class Cursor(_Paging, tag_field="kind", tag="cursor", kw_only=True):
+class Cursor(_Paging, tag_field="kind", tag="cursor", kw_only=True, frozen=True):
     """A token from the answer, sent with the next request."""
 
     source: Annotated[CursorFrom, doc("where the answer has it")] = field(name="from")
@@ -223,7 +224,7 @@ class Cursor(_Paging, tag_field="kind", tag="cursor", kw_only=True):
             raise ValueError("a cursor in the query needs param, one in the body path_in_body")
 
 
-class _Counted(_Paging):
+class _Counted(_Paging, frozen=True):
     param: Annotated[str | None, doc("query parameter that takes the number")] = None
     path_in_body: Annotated[JsonPath | None, doc("or where it goes in the JSON body")] = None
     parallel_pages: Annotated[int, doc("pages to ask for at once; needs `total` or `total_pages` in `stop`")] = 1
@@ -233,20 +234,20 @@ class _Counted(_Paging):
             raise ValueError("parallel_pages needs total or total_pages in stop, to know where the end is")
 
 
-class PageNumber(_Counted, tag_field="kind", tag="page"):
+class PageNumber(_Counted, tag_field="kind", tag="page", frozen=True):
     """Page 1, 2, 3, …"""
 
     start: Annotated[int, doc("number of the first page")] = 1
 
 
-class Offset(_Counted, tag_field="kind", tag="offset"):
+class Offset(_Counted, tag_field="kind", tag="offset", frozen=True):
     """So many rows on."""
 
     start: Annotated[int, doc("offset of the first page")] = 0
     step: Annotated[Literal["size", "returned"], doc("by what was asked for, or by what came")] = "returned"
 
 
-class Relay(_Paging, tag_field="kind", tag="relay", kw_only=True):
+class Relay(_Paging, tag_field="kind", tag="relay", kw_only=True, frozen=True):
     """GraphQL connections: `pageInfo { hasNextPage endCursor }`."""
 
     page_info: Annotated[JsonPath, doc("where the answer has it")]
@@ -261,7 +262,7 @@ Pagination: TypeAlias = NoPaging | LinkHeader | NextUrl | Cursor | PageNumber | 
 WaitUnit: TypeAlias = Literal["auto", "seconds", "epoch_s", "epoch_ms"]
 
 
-class Wait(Node):
+class Wait(Node, frozen=True):
     """How long to wait."""
 
     header: Annotated[str | None, doc("as this header says")] = None
@@ -276,7 +277,7 @@ ErrorAction: TypeAlias = Literal[
 ]
 
 
-class ErrorRule(Node):
+class ErrorRule(Node, frozen=True):
     """What an answer means. The first rule whose keys all match decides, also about a 200."""
 
     action: Annotated[
@@ -307,7 +308,7 @@ class ErrorRule(Node):
             raise ValueError("a rule needs something to match: status, body_contains, body_path, header or exception")
 
 
-class QuotaHeaders(Node):
+class QuotaHeaders(Node, frozen=True):
     """Which headers tell what is left of a limit."""
 
     remaining: Annotated[str, doc("requests left")] = "x-ratelimit-remaining"
@@ -317,7 +318,7 @@ class QuotaHeaders(Node):
     bucket: Annotated[str, doc("name of the quota, where the server has several")] = ""
 
 
-class Budget(Node):
+class Budget(Node, frozen=True):
     """So many requests in any period."""
 
     limit: Annotated[int, doc("requests")]
@@ -327,20 +328,22 @@ class Budget(Node):
     scope: Annotated[Literal["credential", "host"], doc("each credential has its own, or all share one")] = "credential"
 
 
-class RateLimit(Node):
+class RateLimit(Node, frozen=True):
     """What may be asked when."""
 
     budgets: Annotated[list[Budget], doc("limits that the server does not tell")] = []
     headers: Annotated[QuotaHeaders | None, doc("how it tells the others")] = None
     reserve: Annotated[int, doc("requests left untouched, for others who use the same credential")] = 0
-    max_wait: Annotated[Duration | None, doc("longest wait for a limit; `max_wait_seconds` of the config if left out")] = None
+    max_wait: Annotated[
+        Duration | None, doc("longest wait for a limit; `max_wait_seconds` of the config if left out")
+    ] = None
     max_concurrency: Annotated[int | None, doc("requests at once; `max_concurrency` of the config may lower it")] = None
 
 
 # From answers to records
 
 
-class Csv(Node):
+class Csv(Node, frozen=True):
     """How a CSV file is written."""
 
     delimiter: Annotated[str, doc("between columns")] = ","
@@ -349,14 +352,14 @@ class Csv(Node):
     decimal: Annotated[Literal[".", ","], doc("in numbers")] = "."
 
 
-class Xml(Node):
+class Xml(Node, frozen=True):
     """How XML becomes records: attributes as `@name`, text beside them as `#text`, namespaces left out."""
 
     record_tag: Annotated[str, doc("each element of this name is a record")]
     force_list: Annotated[list[str], doc("elements that are lists even when there is one")] = []
 
 
-class Records(Node):
+class Records(Node, frozen=True):
     """Where an answer has its rows."""
 
     path: Annotated[JsonPath, doc("of the rows, or of a list of them")] = JsonPath("$")
@@ -369,14 +372,16 @@ class Records(Node):
     empty_when: Annotated[Condition | None, doc("this is true of an answer without rows")] = None
     explode: Annotated[JsonPath | None, doc("a list inside each row: its items become the records")] = None
     keep: Annotated[dict[str, JsonPath], doc("of the outer row, kept on exploded records")] = {}
-    key_as: Annotated[str | None, doc("the path leads to an object of rows by key; the key goes into this field")] = None
+    key_as: Annotated[str | None, doc("the path leads to an object of rows by key; the key goes into this field")] = (
+        None
+    )
     columns_path: Annotated[
         str | None, doc("rows are arrays; names of the columns as `[a,b]`, or a JSONPath in the answer")
     ] = None
     index_as: Annotated[str | None, doc("the row's number within its partition, from 0, goes into this field")] = None
 
 
-class Fields(Node):
+class Fields(Node, frozen=True):
     """What happens to a record's fields, in this order: null_values, add, hash, drop, cast, case."""
 
     null_values: Annotated[list[Any], doc("values that mean null")] = []
@@ -394,7 +399,7 @@ class Fields(Node):
 # Only what is new
 
 
-class Bound(Node):
+class Bound(Node, frozen=True):
     """A request parameter that limits what is asked for."""
 
     name: Annotated[str, doc("of the parameter")]
@@ -402,14 +407,14 @@ class Bound(Node):
     format: Annotated[str, doc("how a moment is written")] = "rfc3339"
 
 
-class SplitWhen(Node):
+class SplitWhen(Node, frozen=True):
     """When a window holds too much."""
 
     total: Annotated[JsonPath, doc("where the answer has the number of rows")]
     over: Annotated[int, doc("more than so many")]
 
 
-class Window(Node):
+class Window(Node, frozen=True):
     """Time in slices, each asked for on its own: `${window.start}` to `${window.end}`, the end left out."""
 
     step: Annotated[Duration, doc("length of a slice")]
@@ -417,14 +422,16 @@ class Window(Node):
     split_when: Annotated[SplitWhen | None, doc("halve a slice that holds too much")] = None
 
 
-class Incremental(Node):
+class Incremental(Node, frozen=True):
     """How only what is new is read."""
 
     cursor: Annotated[str, doc("field that says when a row changed, by its name in the output")]
     type: Annotated[Literal["datetime", "date", "integer", "string"], doc("of the cursor")] = "datetime"
     format: Annotated[str | list[str], doc("how records write it; several are tried in turn")] = "rfc3339"
     timezone: Annotated[str | None, doc("of times without an offset; UTC if left out")] = None
-    initial: Annotated[Template | None, doc("where the first run begins; `start_date` of the config if left out")] = None
+    initial: Annotated[Template | None, doc("where the first run begins; `start_date` of the config if left out")] = (
+        None
+    )
     inclusive: Annotated[bool, doc("the server takes `start` as `>=`; if not, the tap asks for one step less")] = True
     lookback: Annotated[Duration | None, doc("begin so far before the bookmark, for rows that come late")] = None
     delay: Annotated[Duration | None, doc("stay so far behind now, for rows that are not complete")] = None
@@ -437,13 +444,13 @@ class Incremental(Node):
     ] = "none"
     client_filter: Annotated[bool, doc("the server cannot filter: rows before the bookmark are left out here")] = False
     per_partition: Annotated[Literal[True], doc("always so; may be written for the reader")] = True
-    missing_cursor: Annotated[
-        Literal["include", "exclude", "fail"], doc("what happens to rows without the cursor")
-    ] = "include"
+    missing_cursor: Annotated[Literal["include", "exclude", "fail"], doc("what happens to rows without the cursor")] = (
+        "include"
+    )
     parallel_windows: Annotated[int, doc("windows to read at once")] = 1
 
 
-class Partition(Node):
+class Partition(Node, frozen=True):
     """Reads the stream once for each value or parent record. Several make a cross product."""
 
     values: Annotated[Template | None, doc("a list, or a template that is one")] = None
@@ -465,17 +472,19 @@ class Partition(Node):
 # Types
 
 
-class OpenApi(Node):
+class OpenApi(Node, frozen=True):
     """Where types are described."""
 
     document: Annotated[str, doc("OpenAPI 3 or Swagger 2 file, JSON or YAML, relative to the manifest")]
     operation: Annotated[str | None, doc("`operationId`; found by method and path if left out")] = None
 
 
-class Schema(Node):
+class Schema(Node, frozen=True):
     """Where a stream's types come from. Without it they are inferred."""
 
-    mode: Annotated[Literal["infer", "inline", "openapi"], doc("seen in samples, written here, or from a document")] = "infer"
+    mode: Annotated[Literal["infer", "inline", "openapi"], doc("seen in samples, written here, or from a document")] = (
+        "infer"
+    )
     inline: Annotated[dict[str, Any] | None, doc("a JSON Schema")] = None
     openapi: Annotated[OpenApi | None, doc("the document")] = None
     sample_records: Annotated[int, doc("records to look at")] = 200
@@ -490,7 +499,7 @@ class Schema(Node):
 # More than one request
 
 
-class Detail(Node):
+class Detail(Node, frozen=True):
     """A second request for each record, merged into it."""
 
     path: Annotated[Template, doc("with `${record.NAME}`")]
@@ -500,7 +509,7 @@ class Detail(Node):
     where: Annotated[Condition | None, doc("which records")] = None
 
 
-class InlineChild(Node):
+class InlineChild(Node, frozen=True):
     """A list inside a record, as a stream of its own."""
 
     name: Annotated[str, doc("of the stream")]
@@ -509,7 +518,7 @@ class InlineChild(Node):
     keep: Annotated[dict[str, JsonPath], doc("of the outer record, kept on each row")] = {}
 
 
-class Poll(Node):
+class Poll(Node, frozen=True):
     """Waits for a job."""
 
     call: Annotated[Call, doc("asks how it stands; has `${job.id}`")]
@@ -519,7 +528,7 @@ class Poll(Node):
     timeout: Annotated[Duration, doc("then the job counts as failed")] = Duration("1h")
 
 
-class Download(Node):
+class Download(Node, frozen=True):
     """Gets what a job made; one of the two."""
 
     urls_path: Annotated[JsonPath | None, doc("URLs in the last poll's answer")] = None
@@ -531,7 +540,7 @@ class Download(Node):
             raise ValueError("write either urls_path or call")
 
 
-class Job(Node):
+class Job(Node, frozen=True):
     """An export that the server prepares. Its id is kept in the state, so that an interrupted run goes on waiting."""
 
     create: Annotated[Call, doc("starts it")]
@@ -541,20 +550,20 @@ class Job(Node):
     max_parallel: Annotated[int, doc("jobs at once")] = 1
 
 
-class GraphQl(Node):
+class GraphQl(Node, frozen=True):
     """The body of a GraphQL request; `errors` in an answer fail unless a rule says otherwise."""
 
     query: Annotated[str, doc("the query")]
     variables: Annotated[Templates, doc("its variables")] = {}
 
 
-class Conditional(Node):
+class Conditional(Node, frozen=True):
     """Requests that may be answered with "not modified"."""
 
     etag: Annotated[bool, doc("send the last `ETag`; a 304 means no rows and costs little or no quota")] = True
 
 
-class Deletion(Node):
+class Deletion(Node, frozen=True):
     """How rows that are gone show."""
 
     mode: Annotated[
@@ -565,20 +574,25 @@ class Deletion(Node):
         ),
     ] = "none"
     field: Annotated[JsonPath | None, doc("of `field`: which one")] = None
-    equals: Annotated[Any, doc("of `field`: what it is in deleted rows; any value but null and false if left out")] = None
+    equals: Annotated[Any, doc("of `field`: what it is in deleted rows; any value but null and false if left out")] = (
+        None
+    )
     max_fraction: Annotated[
         float | None, doc("of `soft`: more than this share vanished is an error; `max_delete_fraction` if left out")
     ] = None
 
 
-class StreamPart(Node):
+class StreamPart(Node, frozen=True):
     """What a template shares. A stream's own value takes the place of it, and of the one at the top, whole; only
-    `headers`, `params`, `errors` and `fields` add up."""
+    `headers`, `params`, `errors` and `fields` add up.
+    """
 
     description: Annotated[str, doc("for people")] = ""
     extends: Annotated[str | None, doc("a template")] = None
     path: Annotated[Template | None, doc("below `base_url`, or a whole URL of an allowed host")] = None
-    method: Annotated[Literal["GET", "POST", "PUT", "PATCH", "QUERY"] | None, doc("`GET`; `POST` with `graphql`")] = None
+    method: Annotated[Literal["GET", "POST", "PUT", "PATCH", "QUERY"] | None, doc("`GET`; `POST` with `graphql`")] = (
+        None
+    )
     params: Annotated[Templates, doc("query parameters; null leaves one out, a list repeats it")] = {}
     headers: Annotated[Templates, doc("request headers")] = {}
     json: Annotated[Template | None, doc("body, as JSON")] = None
@@ -600,13 +614,13 @@ class StreamPart(Node):
     deletion: Annotated[Deletion | None, doc("how rows that are gone show")] = None
 
 
-class Stream(StreamPart, kw_only=True):
+class Stream(StreamPart, kw_only=True, frozen=True):
     """One table of the output."""
 
     name: Annotated[str, doc("of the stream")]
 
 
-class Manifest(Node):
+class Manifest(Node, frozen=True):
     """One API."""
 
     version: Annotated[Literal[1], doc("of this language")]

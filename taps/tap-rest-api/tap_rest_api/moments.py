@@ -16,7 +16,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DURATION = re.compile(r"(\d+)\s*(ms|s|m|h|d|w|mo|y)?")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?)?)?", re.IGNORECASE
+    r"(\d{4})-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?)?)?",
+    re.IGNORECASE,
 )
 
 
@@ -112,7 +113,9 @@ def moment_format(name: str, zone: str | None = None) -> MomentFormat:
         ValueError: no such format or time zone.
     """
     if name not in {"rfc3339", "date", "epoch_s", "epoch_ms"} and "%" not in name:
-        raise ValueError(f"{name!r} is not a format of time; write rfc3339, date, epoch_s, epoch_ms or a %strftime pattern")
+        raise ValueError(
+            f"{name!r} is not a format of time; write rfc3339, date, epoch_s, epoch_ms or a %strftime pattern"
+        )
     return MomentFormat(name, time_zone(zone) if zone else UTC)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from jsonpath_ng import Child, Fields, Index, Root
 from jsonpath_ng.exceptions import JSONPathError
-from jsonpath_ng.ext import parse
+from jsonpath_ng.ext.parser import parse
 
 _EVERY = object()
 

@@ -95,6 +95,11 @@ class Expression:
     filters: tuple[tuple[str, tuple[str, ...]], ...]
 
     @property
+    def first(self) -> str | None:
+        """The first name behind the scope: of `${parent.id}`, `id`."""
+        return self.path[0] if isinstance(self.path, tuple) and self.path else None
+
+    @property
     def raw(self) -> bool:
         """Whether a path takes the value as it is."""
         return any(name == "raw" for name, _ in self.filters)
@@ -153,6 +158,11 @@ class Template:
         return "".join(
             _segment(part, scope) if isinstance(part, Expression) else part for part in _parts(self._compiled)
         )
+
+    @property
+    def expression(self) -> Expression | None:
+        """The template that it is, if it is exactly one."""
+        return self._compiled if isinstance(self._compiled, Expression) else None
 
     def expressions(self) -> Iterator[Expression]:
         """Every `${…}` in it."""
