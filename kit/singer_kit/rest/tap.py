@@ -78,6 +78,12 @@ class RestTap(CleanErrors, StopsAtState, Tap):
         """Requests of each quota that are left to others."""
         return 0
 
+    @property
+    def max_wait(self) -> float:
+        """Seconds that a request may be held up by limits."""
+        seconds: float = self.config.get("max_wait_seconds", 3900)
+        return seconds
+
     # What streams need
 
     @cached_property
@@ -93,7 +99,7 @@ class RestTap(CleanErrors, StopsAtState, Tap):
             credentials=credentials,
             judge=self.judge,
             limiter=Limiter(
-                budgets, headers=self.quota_headers, reserve=self.reserve, max_wait=config.get("max_wait_seconds", 3900)
+                budgets, headers=self.quota_headers, reserve=self.reserve, max_wait=self.max_wait
             ),
             allowed_hosts=self.allowed_hosts(),
             headers=self.headers,

@@ -5,9 +5,11 @@ shop.yaml:14: streams[3].pagination.siez: there is no such key; did you mean 'si
 
 from __future__ import annotations
 
+import json
 import re
 import types
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -124,6 +126,9 @@ def read_yaml(source: Source) -> Any:
         ManifestError: it is neither.
     """
     assert source.text is not None  # noqa: S101
+    if source.text.lstrip().startswith("{"):
+        with suppress(ValueError):  # JSON is YAML too, and is read a hundred times as fast as such
+            return json.loads(source.text)
     try:
         return yaml.load(source.text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:

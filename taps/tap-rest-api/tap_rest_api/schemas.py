@@ -85,6 +85,7 @@ class Schemas:
 
     def _find(self, stream: Stream) -> None:
         schema = _schema(stream)
+        found: dict[str, Properties]
         if schema.mode == "infer":
             found = self._inferred(stream, schema)
         else:

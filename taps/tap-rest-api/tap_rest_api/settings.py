@@ -17,7 +17,6 @@ SETTINGS: dict[str, Any] = th.PropertiesList(
     th.Property(
         "settings",
         th.ObjectType(additional_properties=True),
-        secret=True,
         description="Values of the settings that the manifest declares.",
     ),
     th.Property(

@@ -22,7 +22,7 @@ from tap_rest_api.manifest import Partition as PartitionSpec
 from tap_rest_api.manifest import Stream as StreamSpec
 from tap_rest_api.partitions import ParentRow, parent_of, parent_row, products
 from tap_rest_api.progress import Progress
-from tap_rest_api.requesting import Draft, Scope
+from tap_rest_api.requesting import Scope
 from tap_rest_api.rules import SplitWindow
 from tap_rest_api.schemas import inline_rows
 from tap_rest_api.templates import json_text
@@ -92,23 +92,6 @@ class ManifestStream(RestStream):
         if name == "deletion_detection" and mode != "none":
             return "snapshot" if mode == "snapshot" else "none"
         return super().option(name)
-
-    def first_request(self) -> Draft:
-        """What it asks for first; what parents and windows of other partitions would bring is not known yet.
-
-        Raises:
-            ConfigurationError: the request cannot be made.
-        """
-        scope = dict(self._tap.scope)
-        if (up := parent_of(self.spec)) is not None:
-            scope["parent"] = {name: f"{{{name}}}" for name in up.fields}
-        partition = next(products(self.spec, None, scope), Partition(data=scope))
-        cursor = self._tap.cursor(self.spec) if self.spec.incremental else None
-        span = Span()
-        if cursor is not None:
-            begin = cursor.begin(self.bookmarks.read({}), scope)
-            span = next(cursor.spans(begin, cursor.upper(self._tap.client.now())), span)
-        return self._tap.reader(self.spec, cursor).draft(span, partition.data)
 
     # Parents and children
 

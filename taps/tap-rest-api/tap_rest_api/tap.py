@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ from singer_kit.rest import RestStream, RestTap
 from tap_rest_api.authorizing import Surroundings, credentials, sessions
 from tap_rest_api.checks import check
 from tap_rest_api.decoding import is_text
+from tap_rest_api.dry_run import first_request
 from tap_rest_api.fields import Shaping
 from tap_rest_api.incremental import Cursor
 from tap_rest_api.inheriting import resolved
@@ -38,6 +40,7 @@ class TapRestApi(RestTap):
     package_name = "ipai-tap-rest-api"
     config_jsonschema = SETTINGS
     dynamic_catalog = True
+    dry_run = False
 
     # What the manifest says
 
@@ -124,6 +127,11 @@ class TapRestApi(RestTap):
         return self.manifest.rate_limit.reserve
 
     @property
+    def max_wait(self) -> float:
+        own = self.manifest.rate_limit.max_wait
+        return min(super().max_wait, own.seconds) if own else super().max_wait
+
+    @property
     def workers(self) -> int:
         limits = [self.manifest.rate_limit.max_concurrency, self.config.get("max_concurrency")]
         return min((limit for limit in limits if limit), default=_CONCURRENCY)
@@ -192,10 +200,23 @@ class TapRestApi(RestTap):
 
     def sync_all(self) -> None:  # type: ignore[misc]
         """Read all streams, or print the first request of each; then close the session."""
+        if self._is_dry_run:
+            for spec in self.specs.values():
+                sys.stdout.write(self.redactor(first_request(self, spec)))
+            return
         try:
             super().sync_all()
         finally:
             self._close_sessions()
+
+    def setup_mapper(self) -> None:
+        """Get ready for stream maps, which looks at every stream's schema: a dry run asks nobody."""
+        if not self._is_dry_run:
+            super().setup_mapper()
+
+    @property
+    def _is_dry_run(self) -> bool:
+        return self.dry_run or bool(self.config.get("dry_run_requests"))
 
     def _close_sessions(self) -> None:
         for credential in self.client.credentials:
