@@ -309,6 +309,7 @@ def _save(response: requests.Response) -> None:
         raise
     file.seek(0)
     response.raw = file
+    response._content = b""  # noqa: SLF001 - for who looks for a reason in every answer's text
 
 
 def decoded(response: requests.Response) -> Any:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-import jwt
 import requests
 
 from singer_kit.errors import ConfigurationError
@@ -251,6 +250,8 @@ class _Tokens:
 
 
 def _signed(auth: Jwt, around: Surroundings) -> str:
+    import jwt  # noqa: PLC0415 - with its cryptography a third of the start-up, and few need it
+
     now = int(time.time())
     claims = {name: template.render(around.scope) for name, template in auth.claims.items()}
     claims = {"iat": now - _BACKDATE, "exp": now + int(auth.ttl.seconds), **claims}

@@ -83,7 +83,8 @@ class Shaping:
                 except (ValueError, TypeError, InvalidOperation) as error:
                     kind = fields.cast[name]
                     raise FieldError(f"field '{name}' cannot be cast to {kind}: {record[name]!r} ({error})") from None
-        return self.conformed(self.named(record))
+        # By both of its names, so that a secret does not come out under the other one.
+        return self.conformed({name: value for name, value in self.named(record).items() if name not in self._dropped})
 
     def conforms_to(self, properties: Mapping[str, Any], *, text: bool) -> None:
         """Bring values to their declared types: decimals always, all others where the source has nothing but text.
@@ -124,7 +125,8 @@ class Shaping:
         known.update(dict.fromkeys(fields.hash, TYPES["string"]))
         known = {name: schema for name, schema in known.items() if name not in self._dropped}
         known.update({name: TYPES[kind.partition(":")[0]] for name, kind in fields.cast.items() if name in known})
-        return {self.name(name): schema for name, schema in known.items()}
+        named = {self.name(name): schema for name, schema in known.items()}
+        return {name: schema for name, schema in named.items() if name not in self._dropped}
 
     def named(self, record: Record) -> Record:
         """A record with its fields' names as they leave the tap, and nothing else changed."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from singer_kit.errors import SourceError
 from singer_kit.rest import SkippedError
 from tap_rest_api.extraction import Record
 from tap_rest_api.incremental import Cursor, Span
@@ -15,8 +17,9 @@ from tap_rest_api.reading import Reader
 from tap_rest_api.requesting import Scope
 from tap_rest_api.rules import SplitWindow
 
+_logger = logging.getLogger("tap_rest_api")
 _PARTITIONS = 20
-_WINDOWS = 5
+_WINDOWS = 3
 _SPLITS = 8
 
 Sample = tuple[Record, Scope]
@@ -60,6 +63,9 @@ class Sampler:
                         yield reader.details(record, scope), scope
             except SkippedError:
                 continue
+            except SourceError as error:
+                # Reading will meet it again, and say so; the other parts and streams are none the worse.
+                _logger.warning("No sample for the types of stream '%s': %s", stream.name, error)
 
     def _scopes(self, stream: Stream) -> Iterator[Scope]:
         spec = parent_of(stream)
@@ -75,11 +81,11 @@ class Sampler:
             yield partition.data
 
     def _spans(self, cursor: Cursor | None, scope: Scope) -> list[Span]:
-        """What to look at: of windows the latest, which are the likeliest to hold something."""
+        """What to look at: of windows the latest, which are the likeliest to hold something, then the first."""
         if cursor is None:
             return [Span()]
         spans = list(cursor.spans(cursor.begin({}, scope), cursor.upper(scope["sync_started_at"])))
-        return spans[: -_WINDOWS - 1 : -1]
+        return list(dict.fromkeys([*spans[: -_WINDOWS - 1 : -1], *spans[:_WINDOWS]]))
 
     def _span(self, reader: Reader, cursor: Cursor | None, span: Span, scope: Scope) -> Iterator[Record]:
         for _ in range(_SPLITS):

@@ -193,6 +193,7 @@ class _Reading:
         self._present: set[str] = set()
         self._progress: Progress | None = None
         self._whole_answer: Mapping[str, Any] = {}
+        self._needed_from: dict[str, Point] = {}
 
     def pages(self) -> Iterator[Page]:
         """Its pages, each with the bookmark behind it where that moves."""
@@ -226,6 +227,7 @@ class _Reading:
         for child, spec in self._stream._children:  # noqa: SLF001
             known = child.bookmarks.read({}).get(_PARENT_STATE) if spec.changed_only else None
             needed = self._cursor.begin({} if known is None else {"replication_key_value": known}, self._scope)
+            self._needed_from[child.name] = needed if spec.changed_only else None
             begin = needed if begin is _LATEST else None if needed is None or begin is None else min(begin, needed)
         return begin
 
@@ -314,13 +316,20 @@ class _Reading:
     def _hand_down(self, records: list[Record]) -> None:
         """Keep what children need of these records."""
         stream, cursor = self._stream, self._cursor
+        if not stream._children:  # noqa: SLF001
+            return
+        points = [cursor.point(record) if cursor else None for record in records]
         for child, spec in stream._children:  # noqa: SLF001
-            found = (parent_row(spec, record, self._scope) for record in records)
+            needed = self._needed_from.get(child.name)
+            fresh = [
+                record
+                for record, point in zip(records, points, strict=True)
+                if needed is None or point is None or point >= needed
+            ]
+            found = (parent_row(spec, record, self._scope) for record in fresh)
             stream._for_children.setdefault(child.name, []).extend(row for row in found if row is not None)  # noqa: SLF001
-        if cursor is not None and stream._children:  # noqa: SLF001
-            points = [point for record in records if (point := cursor.point(record)) is not None]
-            newest = [*points, *([] if stream._newest_for_children is None else [stream._newest_for_children])]  # noqa: SLF001
-            stream._newest_for_children = max(newest, default=None)  # noqa: SLF001
+        known = [point for point in (*points, stream._newest_for_children) if point is not None]  # noqa: SLF001
+        stream._newest_for_children = max(known, default=None)  # noqa: SLF001
 
     # Answers that may be "not modified"
 
