@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from singer_sdk import Stream
 from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib import StateMessage
 
 from singer_kit.writer import LineWriter
 
@@ -18,7 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from singer_sdk import Stream
+
+class StatesBehindRows(Stream):
+    """Mixin for an SDK `Stream`: rows have a STATE behind them, even one that says what the last one said.
+
+    The SDK leaves out a STATE that has not changed, as after a lookback that brings old rows only. But rows without one
+    behind them wait: in the `LineWriter`, and in a target that commits at STATEs.
+    """
+
+    def _write_state_message(self) -> None:
+        if not self.state_manager.is_flushed:
+            _ = self.stream_state  # makes the stream's entry
+            self._tap.write_message(StateMessage(value=self.tap_state))
+            self.state_manager.is_flushed = True
 
 
 def takes_pages(stream: Stream) -> bool:

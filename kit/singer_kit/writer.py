@@ -1,13 +1,15 @@
 """A message writer that takes whole pages of ready-made lines.
 
 The SDK's own writer serialises, writes and flushes once per message, which is most of what a fast source costs.
-Here bytes gather in one buffer and leave it in large writes: when it is full, and after every STATE, so that a
-bookmark never waits behind rows that have already been read.
+Here bytes gather in one buffer and leave it in large writes: when it is full, after every STATE, so that a
+bookmark never waits behind rows that have already been read, and when rows come that slowly that a full buffer would
+keep the target waiting.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter, SingerMessageType
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BUFFER_BYTES = 1 << 16
+FLUSH_SECONDS = 0.05
 
 
 class LineWriter(GenericSingerWriter[bytes, Message]):
@@ -27,6 +30,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         super().__init__()
         self._parts: list[bytes] = []
         self._size = 0
+        self._flushed_at = time.monotonic()
 
     def serialize_message(self, message: Message) -> bytes:
         return serialize_json(message.to_dict()).encode()
@@ -55,6 +59,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
     def flush(self) -> None:
         """Hand everything gathered so far to the reader."""
         data, self._parts, self._size = memoryview(b"".join(self._parts)), [], 0
+        self._flushed_at = time.monotonic()
         # Under PYTHONUNBUFFERED stdout is the bare file, and a signal ends its write in the middle of a line.
         while data:
             data = data[sys.stdout.buffer.write(data) :]
@@ -63,5 +68,5 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
     def _add(self, data: bytes) -> None:
         self._parts.append(data)
         self._size += len(data)
-        if self._size >= BUFFER_BYTES:
+        if self._size >= BUFFER_BYTES or time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
             self.flush()

@@ -131,7 +131,7 @@ def test_tries_end(api) -> None:
 def test_nobody_answers() -> None:
     with FakeApi() as api:
         gone = client(api)
-    with pytest.raises(UnreachableError, match="ConnectionRefusedError.* 4 times in a row"):
+    with pytest.raises(UnreachableError, match=r"ConnectionRefusedError.* 4 times in a row"):
         gone.send(THINGS)
 
 
@@ -141,7 +141,7 @@ def test_a_slow_answer_is_tried_again(api) -> None:
 
 
 def test_a_judge_comes_before_the_rules(api) -> None:
-    def judge(call, response):
+    def judge(_, response):
         if decoded(response) == {"status": "busy"}:
             return Verdict.retry("busy")
         return None
@@ -176,7 +176,7 @@ def test_a_primary_limit_is_waited_for_once_and_by_the_servers_clock(api) -> Non
 
     now = [0.0]
 
-    def judge(call, response):
+    def judge(_, response):
         return Verdict.limited("used up") if response.status_code == 403 else None
 
     limiter = Limiter(headers=QuotaHeaders(), clock=lambda: now[0], pause=pause)
@@ -273,7 +273,7 @@ def test_redirects_without_an_end(api) -> None:
 def test_a_link_to_another_host_is_refused(api, place) -> None:
     api.route("GET", "/things", lambda _: Answer({}, headers={"link": f'<{place}>; rel="next"'}))
     asking = client(api)
-    with pytest.raises(ForeignHostError, match="add 'evil.example' to allowed_hosts|add '127.0.0.1' to allowed_hosts"):
+    with pytest.raises(ForeignHostError, match=r"add .(evil.example|127.0.0.1). to allowed_hosts"):
         asking.next_link(asking.send(THINGS))
 
 

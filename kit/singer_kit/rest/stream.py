@@ -19,6 +19,7 @@ from singer_sdk.pagination import SinglePagePaginator
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from singer_sdk.streams.rest import PageContext
 
+from singer_kit.emitting import StatesBehindRows
 from singer_kit.errors import ConfigurationError, PluginError
 from singer_kit.http import Call, QuotaExhaustedError, StoppedError, UnreachableError
 from singer_kit.rest.bookmarks import PartitionBookmarks
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 STATE_SECONDS = 1.0
 
 
-class RestStream(RESTStream):
+class RestStream(StatesBehindRows, RESTStream):
     """Stands in the place of the SDK's `RESTStream`; its tap is a `RestTap`.
 
     Attributes:
@@ -216,7 +217,7 @@ class RestStream(RESTStream):
                     yield from writers[stream.name].write(item.records, counter)
                     if item.state is not None and partition is not None:
                         stream.bookmarks.write(partition.context, item.state)
-                        stream.state_manager.is_flushed = False
+                        self.state_manager.is_flushed = False
                 self._tell_state(write_messages=write_messages)
                 tap.stop_if_asked()
         if self._whole:

@@ -14,7 +14,7 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib import Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
-from singer_kit.emitting import takes_pages, write_page
+from singer_kit.emitting import StatesBehindRows, takes_pages, write_page
 from singer_kit.errors import ConfigurationError
 from tap_odoo.bookmarks import Bookmark, Window, format_instant, parse_instant
 from tap_odoo.client import explain
@@ -39,7 +39,7 @@ LOG_SECONDS = 2.0
 LOOSE_LOOKBACK = 3600
 
 
-class OdooStream(Stream):
+class OdooStream(StatesBehindRows, Stream):
     """A stream of a table, a view, or the invoices among the account moves."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # Postgres has written each value in its own type

@@ -165,6 +165,14 @@ def test_lookback(odoo) -> None:
     assert sync(odoo, first.state, lookback_seconds=2400).ids(STREAM) == [1, 2]
 
 
+def test_a_lookback_that_brings_nothing_new_still_brings_its_rows(odoo) -> None:
+    odoo.moves("2024-01-01", "2024-01-02")
+    first = sync(odoo, long_transaction_guard=False)
+    again = sync(odoo, first.state, long_transaction_guard=False, lookback_seconds=7 * 86400)
+    assert again.ids(STREAM) == [1, 2]
+    assert again.state == first.state
+
+
 def test_a_bookmark_never_goes_back(odoo) -> None:
     odoo.moves("2024-01-01")
     value = "2999-01-01T00:00:00.000000+00:00"

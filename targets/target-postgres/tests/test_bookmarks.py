@@ -115,7 +115,7 @@ def test_kill_and_resume_from_the_table_brings_every_row_once(states, spawn, see
     """Watched by a second session the whole time: the bookmark says exactly how many rows are there."""
     chance = random.Random(seed)
     every = chance.choice([1, 13, 200])
-    total = 400 * min(every, 20)
+    total = 400 * min(max(every, 4), 20)
     settings = {"commit_interval_seconds": 0, "batch_size_rows": chance.choice([1, 50, 5000]), **SETTINGS}
     states.load([KEYLESS], **SETTINGS)  # so that there is something to watch
     look = "select coalesce((state->>'at')::int, 0), (select count(*) from bronze.t) from states"

@@ -122,7 +122,11 @@ TAKEN = [
     ("jsonb", "1.50", "1.50"),
     ("jsonb", "false", "false"),
     ("jsonb", "[[], {}]", "[[], {}]"),
-    ("jsonb", '{ "b" : 1 , "é":2,"a":[ { "d" :[ ] , "c":"}" } , 3 ] , "b" : { } }', '{"a": [{"c": "}", "d": []}, 3], "b": {}, "é": 2}'),
+    (
+        "jsonb",
+        '{ "b" : 1 , "é":2,"a":[ { "d" :[ ] , "c":"}" } , 3 ] , "b" : { } }',
+        '{"a": [{"c": "}", "d": []}, 3], "b": {}, "é": 2}',
+    ),
     ("jsonb", json.dumps({f"k{40 - i}": i for i in range(40)}), json.dumps({f"k{i}": 40 - i for i in range(1, 41)})),
     (("jsonb", "json"), r'{"b":1, "a": "\u00e9"}', r'{"b":1, "a": "\u00e9"}'),
     *((kind, "null", None) for kind in SQL),
