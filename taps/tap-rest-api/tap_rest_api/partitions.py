@@ -28,7 +28,7 @@ class ParentRow:
     @property
     def scope(self) -> dict[str, Any]:
         """`parent` for templates."""
-        return {**self.fields, "parent": self.above}
+        return {**self.fields, **({"parent": self.above} if self.above else {})}
 
 
 def parent_of(stream: Stream) -> PartitionSpec | None:
