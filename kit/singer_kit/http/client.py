@@ -80,6 +80,9 @@ class Client:
         proxy: URL of one; the environment's otherwise.
         allowed_hosts: further hosts that the credentials may go to, by https.
         headers: of each request.
+
+    Attributes:
+        knows_time: whether `now` is the server's clock already.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class Client:
         self._refreshing = threading.Lock()
         self._refreshed_at: dict[str, float] = {}
         self._skew = timedelta(0)
+        self.knows_time = False
 
     def send(self, call: Call) -> requests.Response:
         """Ask until there is an answer that the caller can use.
@@ -286,6 +290,7 @@ class Client:
     def _read_clock(self, response: requests.Response) -> None:
         if date := http_date(response.headers.get("date")):
             self._skew = date - datetime.now(timezone.utc)
+            self.knows_time = True
 
     def _renew(self, lease: Lease) -> bool:
         """Renew a credential, once for all threads that found out at the same time."""

@@ -20,6 +20,7 @@ from singer_kit.errors import SourceError
 if TYPE_CHECKING:
     from tap_rest_api.manifest import Records, Xml
 
+_LONGEST_LINE = 1 << 20
 _GZIP = b"\x1f\x8b"
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 csv.field_size_limit(1 << 30)
@@ -71,6 +72,19 @@ def rows(body: IO[bytes], records: Records) -> Iterator[Any]:
         ) from None
 
 
+def ends_whole(body: IO[bytes], records: Records) -> bool:
+    """Whether the last line of a body is a whole one; of other formats that is not known before they are read."""
+    if records.format != "jsonl":
+        return True
+    body.seek(max(0, body.seek(0, io.SEEK_END) - _LONGEST_LINE))
+    last = next((line for line in reversed(body.read().splitlines()) if line.strip()), b"")
+    body.seek(0)
+    try:
+        return len(last) >= _LONGEST_LINE or not last or bool([_decode(last.decode(records.encoding))])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
 def _lines(body: IO[bytes], records: Records) -> Iterator[Any]:
     plain = records.encoding.lower().replace("_", "-") in {"utf-8", "utf8"}
     for number, line in enumerate(body, start=1):
@@ -84,16 +98,16 @@ def _lines(body: IO[bytes], records: Records) -> Iterator[Any]:
 
 def _csv(body: IO[bytes], records: Records) -> Iterator[dict[str, Any]]:
     encoding = "utf-8-sig" if records.encoding.lower() in {"utf-8", "utf8"} else records.encoding
-    text = io.TextIOWrapper(body, encoding=encoding, newline="")
     written = records.csv
-    reader = csv.reader(text, delimiter=written.delimiter, quotechar=written.quote, strict=True)
-    names = next(reader, []) if written.header else literal_columns(records.columns_path)
-    for row in reader:
-        if not row:
-            continue
-        if len(row) > len(names):
-            raise ValueError(f"line {reader.line_num} has {len(row)} values for {len(names)} columns")
-        yield {**dict.fromkeys(names), **dict(zip(names, row, strict=False))}
+    with io.TextIOWrapper(body, encoding=encoding, newline="") as text:
+        reader = csv.reader(text, delimiter=written.delimiter, quotechar=written.quote, strict=True)
+        names = next(reader, []) if written.header else literal_columns(records.columns_path)
+        for row in reader:
+            if not row:
+                continue
+            if len(row) > len(names):
+                raise ValueError(f"line {reader.line_num} has {len(row)} values for {len(names)} columns")
+            yield {**dict.fromkeys(names), **dict(zip(names, row, strict=False))}
 
 
 def literal_columns(text: str | None) -> list[str]:

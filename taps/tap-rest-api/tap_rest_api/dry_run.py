@@ -42,7 +42,7 @@ def _draft(tap: TapRestApi, spec: Stream, scope: dict[str, Any]) -> Draft:
     cursor = tap.cursor(spec)
     span = Span()
     if cursor is not None:
-        span = next(cursor.spans(cursor.begin({}, scope), cursor.upper(scope["sync_started_at"])), span)
+        span = next(cursor.spans(cursor.begin({}, scope), lambda: scope["sync_started_at"]), span)
     return tap.reader(spec, cursor).draft(span, scope)
 
 

@@ -8,7 +8,7 @@ by the server's clock: rows that commit with an earlier time while they are bein
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ Point: TypeAlias = Any  # datetime, int or str, all of one cursor the same; None
 
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
+_QUARTER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -150,21 +151,29 @@ class Cursor:
             point = max(point, former)
         return {"replication_key": self.field, "replication_key_value": self.dump(point)}
 
-    def spans(self, begin: Point, upper: Point) -> Iterator[Span]:
-        """The windows from where the run begins to where it ends, or all of it in one."""
+    def spans(self, begin: Point, started: Callable[[], datetime]) -> Iterator[Span]:
+        """The windows from where the run begins to where it ends, or all of it in one.
+
+        Args:
+            begin: of `begin`.
+            started: when the run began; asked for each window, because the first answer tells the server's clock.
+        """
         window = self.spec.window
         if window is None:
-            yield Span(begin, upper)
+            yield Span(begin, self.upper(started()))
             return
         if begin is None:
             raise DataError(
                 f"cursor '{self.field}' is read in windows, and nothing says where the first begins. "
                 "Next: set incremental.initial, or start_date in the config."
             )
-        while begin < upper:
-            end: datetime = window.step.after(begin)
-            # A boundary that is moved out of a repeated hour must not come to stand before its own beginning.
-            end = max(self._aligned(end), begin + _SECOND) if end < upper else upper
+        while begin < (upper := self.upper(started())):
+            asked: datetime = window.step.after(begin)
+            end = self._aligned(asked)
+            while end <= begin:  # the step ends in a repeated hour that has just begun: take in the whole hour
+                asked += _QUARTER
+                end = self._aligned(asked)
+            end = min(end, upper)
             yield Span(begin, end, last=end >= upper)
             begin = end
 

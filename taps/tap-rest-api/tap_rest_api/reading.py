@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -12,7 +11,7 @@ import requests
 from singer_kit.http import Client, RefusedError, UnreadableError, decoded
 from singer_kit.rest.page import Page, Partition
 from singer_kit.rest.reading import Ended, read_concurrently
-from tap_rest_api.decoding import in_rows, rows
+from tap_rest_api.decoding import ends_whole, in_rows, rows
 from tap_rest_api.extraction import Extraction, Record
 from tap_rest_api.fields import digest
 from tap_rest_api.incremental import Cursor, Point, Span
@@ -26,7 +25,9 @@ from tap_rest_api.rules import IgnoredAnswer, Rule, ShrinkPage, SplitWindow
 if TYPE_CHECKING:
     from tap_rest_api.manifest import Bound
 
-_CHUNK = 1000  # rows of a file that are handed on at once
+# Of a file, so many rows are handed on at once, or fewer where so many bytes hold them.
+_CHUNK = 1000
+_CHUNK_BYTES = 1 << 20
 _NOT_MODIFIED = 304
 
 
@@ -193,7 +194,14 @@ class Reader:
         while True:
             draft = self.draft(span, scope, pager)
             streamed = in_rows(self._records)
-            call = draft.call(self.spec.name, self._rules, etag=etag, to_file=streamed, reads_json=not streamed)
+            call = draft.call(
+                self.spec.name,
+                self._rules,
+                etag=etag,
+                to_file=streamed,
+                reads_json=not streamed,
+                is_whole=lambda body: ends_whole(body, self._records),
+            )
             try:
                 return send(self._client, call)
             except IgnoredAnswer:
@@ -236,8 +244,14 @@ class Reader:
 
     def _file(self, response: requests.Response, names: Mapping[str, Any]) -> Iterator[list[Record]]:
         with response.raw as file:
-            found = (record for row in rows(file, self._records) for record in self._extraction.records(row, names))
-            while chunk := list(islice(found, _CHUNK)):
+            chunk: list[Record] = []
+            begun = 0
+            for row in rows(file, self._records):
+                chunk += self._extraction.records(row, names)
+                if len(chunk) >= _CHUNK or file.tell() - begun >= _CHUNK_BYTES:
+                    yield chunk
+                    chunk, begun = [], file.tell()
+            if chunk:
                 yield chunk
 
     def _export(self, scope: Scope, job: str | None) -> Iterator[Rows]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import requests
 
@@ -38,10 +38,17 @@ class SplitWindow(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class RuledCall(Call):
-    """A call whose answers are judged by rules."""
+    """A call whose answers are judged by rules.
+
+    Attributes:
+        rules: of the stream.
+        used: how often each has decided.
+        is_whole: tells of a body in a file whether it is all there.
+    """
 
     rules: tuple[Rule, ...] = ()
     used: Counter[int] = field(default_factory=Counter)
+    is_whole: Callable[[IO[bytes]], bool] | None = None
 
 
 class Rule:

@@ -84,7 +84,7 @@ class Sampler:
         """What to look at: of windows the latest, which are the likeliest to hold something, then the first."""
         if cursor is None:
             return [Span()]
-        spans = list(cursor.spans(cursor.begin({}, scope), cursor.upper(scope["sync_started_at"])))
+        spans = list(cursor.spans(cursor.begin({}, scope), lambda: scope["sync_started_at"]))
         return list(dict.fromkeys([*spans[: -_WINDOWS - 1 : -1], *spans[:_WINDOWS]]))
 
     def _span(self, reader: Reader, cursor: Cursor | None, span: Span, scope: Scope) -> Iterator[Record]:

@@ -14,6 +14,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from singer_kit.errors import DataError, SourceError
 from singer_kit.rest import Page, Partition, RestStream, State
 from singer_kit.rest.reading import Ended, read_concurrently
+from tap_rest_api.decoding import BrokenBodyError
 from tap_rest_api.deletions import Deletions
 from tap_rest_api.fields import FieldError
 from tap_rest_api.incremental import Cursor, Point, Span
@@ -171,6 +172,8 @@ class ManifestStream(RestStream):
                 f"{where}: {error}, and the window cannot be split further. Next: lower incremental.window.min_step, "
                 "or read by another path."
             ) from None
+        except BrokenBodyError as error:
+            raise BrokenBodyError(f"{where}: {error}") from None
         except FieldError as error:
             raise DataError(f"{where}: {error}. Next: correct fields or schema in the manifest.") from None
         except DataError as error:
@@ -207,11 +210,11 @@ class _Reading:
         incremental = cursor.spec
         leaves_out = incremental.client_filter or begin != emits_from
         self._progress = Progress(
-            cursor, lambda: self._tap.horizon, self._state, emits_from if leaves_out else None, stream.name
+            cursor, lambda: self._tap.horizon.replace(microsecond=0), self._state, emits_from if leaves_out else None, stream.name
         )
-        spans = cursor.spans(begin, cursor.upper(self._tap.client.now()))
+        spans = cursor.spans(begin, self._tap.started)
         if incremental.parallel_windows > 1:
-            yield from self._at_once(list(spans), incremental.parallel_windows)
+            yield from self._at_once(spans, incremental.parallel_windows)
         else:
             for span in spans:
                 yield from self._split(span)
@@ -253,24 +256,34 @@ class _Reading:
                     raise
                 spans.extendleft(reversed(halves))
 
-    def _at_once(self, spans: list[Span], workers: int) -> Iterator[Page]:
+    def _at_once(self, spans: Iterator[Span], workers: int) -> Iterator[Page]:
         """Windows several at a time; the bookmark follows those of which none before is missing."""
         assert self._progress is not None  # noqa: S101
-        parts = [Partition({"window": number}, span) for number, span in enumerate(spans)]
-        done: set[int] = set()
+        failed: list[Exception] = []
+
+        def parts() -> Iterator[Partition]:
+            for number, span in enumerate(spans):
+                if failed:
+                    return
+                yield Partition({"window": number}, span)
+
+        done: dict[int, Span] = {}
         reached = 0
-        for part, item in read_concurrently(parts, lambda each: self._split(each.data), workers=workers):
+        for part, item in read_concurrently(parts(), lambda each: self._split(each.data), workers=workers):
             if not isinstance(item, Ended):
                 yield item
                 continue
             if item.error is not None:
-                raise item.error
+                failed.append(item.error)  # what is under way may still move the bookmark
+                continue
             assert part is not None  # noqa: S101
-            done.add(part.context["window"])
+            done[part.context["window"]] = part.data
             while reached in done:
-                self._progress.reach(spans[reached].end)
+                self._progress.reach(done.pop(reached).end)
                 reached += 1
                 yield Page([], self._progress.bookmark)
+        if failed:
+            raise failed[0]
 
     def _span(self, span: Span) -> Iterator[Page]:
         """One sequence of requests."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -41,6 +42,7 @@ class TapRestApi(RestTap):
     config_jsonschema = SETTINGS
     dynamic_catalog = True
     dry_run = False
+    _started: datetime | None = None
 
     # What the manifest says
 
@@ -80,6 +82,12 @@ class TapRestApi(RestTap):
         """What every template may use."""
         now = self.client.now()
         return {"config": self.values, "sync_started_at": now, "now": now}
+
+    def started(self) -> datetime:
+        """When the run began, by the server's clock as soon as an answer has told it."""
+        if self._started is None and self.client.knows_time:
+            self._started = self.client.now()
+        return self._started or self.client.now()
 
     @cached_property
     def memory(self) -> Memory:
