@@ -207,6 +207,8 @@ class Client:
             headers = response.headers
             self._read_clock(response)
             verdict = self._judged(call, response)
+            if call.to_file and verdict.action is not Action.ACCEPT:
+                response.close()
             if verdict.action is Action.WAIT:
                 wait = verdict.wait
                 if wait is None:

@@ -22,6 +22,11 @@ def doc(text: str) -> Meta:
     return Meta(description=text)
 
 
+def preset(value: Any) -> Any:
+    """A default that is an object of this language."""
+    return field(default_factory=lambda: value)
+
+
 class Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An object of the manifest."""
 
@@ -98,7 +103,7 @@ class Jwt(Node, tag_field="kind", tag="jwt", frozen=True):
     key: Annotated[Template, doc("secret, or private key in PEM")]
     claims: Annotated[Templates, doc("its content; `iat` and `exp` are added")] = {}
     headers: Annotated[Templates, doc("its header, such as `kid`")] = {}
-    ttl: Annotated[Duration, doc("how long one is used")] = Duration("10m")
+    ttl: Annotated[Duration, doc("how long one is used")] = preset(Duration("10m"))
 
 
 class OAuth2(Node, tag_field="kind", tag="oauth2", frozen=True):
@@ -117,8 +122,8 @@ class OAuth2(Node, tag_field="kind", tag="oauth2", frozen=True):
     jwt: Annotated[Jwt | None, doc("of the grant `jwt_bearer`: the assertion")] = None
     scopes: Annotated[list[str], doc("what is asked for")] = []
     extra: Annotated[Templates, doc("further members of the form: `audience`, or `username` and `password`")] = {}
-    token_path: Annotated[JsonPath, doc("where the answer has the token")] = JsonPath("$.access_token")
-    ttl: Annotated[Duration, doc("how long it lasts where the answer has no `expires_in`")] = Duration("1h")
+    token_path: Annotated[JsonPath, doc("where the answer has the token")] = preset(JsonPath("$.access_token"))
+    ttl: Annotated[Duration, doc("how long it lasts where the answer has no `expires_in`")] = preset(Duration("1h"))
 
 
 class Use(Node, frozen=True):
@@ -133,7 +138,7 @@ class Session(Node, tag_field="kind", tag="session", frozen=True):
 
     login: Annotated[Call, doc("the request that opens the session")]
     token_path: Annotated[JsonPath, doc("where its answer has the token")]
-    use: Annotated[Use, doc("how the token is sent")] = Use()
+    use: Annotated[Use, doc("how the token is sent")] = preset(Use())
     ttl: Annotated[Duration | None, doc("how long it lasts; until it is refused if left out")] = None
     logout: Annotated[Call | None, doc("the request that closes it at the end of the run")] = None
 
@@ -362,10 +367,10 @@ class Xml(Node, frozen=True):
 class Records(Node, frozen=True):
     """Where an answer has its rows."""
 
-    path: Annotated[JsonPath, doc("of the rows, or of a list of them")] = JsonPath("$")
+    path: Annotated[JsonPath, doc("of the rows, or of a list of them")] = preset(JsonPath("$"))
     format: Annotated[Literal["json", "jsonl", "csv", "xml", "gzip"], doc("of the body")] = "json"
     inner_format: Annotated[Literal["jsonl", "csv", "xml"], doc("of `gzip`: what is inside")] = "jsonl"
-    csv: Annotated[Csv, doc("of `csv`")] = Csv()
+    csv: Annotated[Csv, doc("of `csv`")] = preset(Csv())
     xml: Annotated[Xml | None, doc("of `xml`")] = None
     encoding: Annotated[str, doc("of `csv` and `jsonl`")] = "utf-8"
     single: Annotated[bool, doc("the path leads to one record; a list there is a value and not rows")] = False
@@ -418,7 +423,7 @@ class Window(Node, frozen=True):
     """Time in slices, each asked for on its own: `${window.start}` to `${window.end}`, the end left out."""
 
     step: Annotated[Duration, doc("length of a slice")]
-    min_step: Annotated[Duration, doc("no shorter when split")] = Duration("1m")
+    min_step: Annotated[Duration, doc("no shorter when split")] = preset(Duration("1m"))
     split_when: Annotated[SplitWhen | None, doc("halve a slice that holds too much")] = None
 
 
@@ -504,7 +509,7 @@ class Detail(Node, frozen=True):
 
     path: Annotated[Template, doc("with `${record.NAME}`")]
     params: Annotated[Templates, doc("query parameters")] = {}
-    records: Annotated[Records, doc("where the answer has the record")] = Records(single=True)
+    records: Annotated[Records, doc("where the answer has the record")] = preset(Records(single=True))
     merge: Annotated[Literal["deep", "shallow", "replace"], doc("how the two become one")] = "deep"
     where: Annotated[Condition | None, doc("which records")] = None
 
@@ -524,8 +529,8 @@ class Poll(Node, frozen=True):
     call: Annotated[Call, doc("asks how it stands; has `${job.id}`")]
     done_when: Annotated[Condition, doc("of the answer")]
     failed_when: Annotated[Condition | None, doc("of the answer")] = None
-    interval: Annotated[Duration, doc("between two polls")] = Duration("10s")
-    timeout: Annotated[Duration, doc("then the job counts as failed")] = Duration("1h")
+    interval: Annotated[Duration, doc("between two polls")] = preset(Duration("10s"))
+    timeout: Annotated[Duration, doc("then the job counts as failed")] = preset(Duration("1h"))
 
 
 class Download(Node, frozen=True):
@@ -630,12 +635,12 @@ class Manifest(Node, frozen=True):
     description: Annotated[str, doc("for people")] = ""
     settings: Annotated[dict[str, Setting], doc("what the user decides: `${config.NAME}`")] = {}
     allowed_hosts: Annotated[list[str], doc("further hosts that credentials, links and redirects may go to")] = []
-    auth: Annotated[Auth, doc("who asks")] = NoAuth()
+    auth: Annotated[Auth, doc("who asks")] = preset(NoAuth())
     headers: Annotated[Templates, doc("of every stream's requests")] = {}
     params: Annotated[Templates, doc("of every stream's requests")] = {}
-    pagination: Annotated[Pagination, doc("of streams without their own")] = NoPaging()
+    pagination: Annotated[Pagination, doc("of streams without their own")] = preset(NoPaging())
     errors: Annotated[list[ErrorRule], doc("of every stream; before what statuses mean by themselves")] = []
-    rate_limit: Annotated[RateLimit, doc("what may be asked when")] = RateLimit()
-    schema: Annotated[Schema, doc("of streams without their own")] = Schema()
-    fields: Annotated[Fields, doc("of every stream")] = Fields()
+    rate_limit: Annotated[RateLimit, doc("what may be asked when")] = preset(RateLimit())
+    schema: Annotated[Schema, doc("of streams without their own")] = preset(Schema())
+    fields: Annotated[Fields, doc("of every stream")] = preset(Fields())
     templates: Annotated[dict[str, StreamPart], doc("what several streams share")] = {}

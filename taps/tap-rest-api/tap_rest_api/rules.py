@@ -142,6 +142,8 @@ def judge(clock: Callable[[], datetime]) -> Callable[[Call, requests.Response], 
         for number, rule in enumerate(call.rules):
             if rule.matches(response):
                 return rule.verdict(number, call, response, clock())
+        if response.ok and call.to_file and call.is_whole is not None and not call.is_whole(response.raw):
+            return Verdict.retry("the body ends in the middle of a line")
         if (
             response.ok
             and isinstance(call.json, dict)
