@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+# Null where nothing is set up yet.
+_OWNED = "select pg_has_role(nspowner, 'USAGE') from pg_namespace where nspname = 'connectors'"
+
+
 class ControlPlane:
     """One connection to the control plane, in autocommit mode.
 
@@ -69,7 +73,13 @@ class ControlPlane:
             queue.set_up(self._database.connection)
             return applied
 
+    def is_owned(self) -> bool:
+        """Whether this login may do everything here; false for one that may only work."""
+        with self._database.explained():
+            return self._database.connection.execute(_OWNED).fetchone() != (False,)
+
     def pending_migrations(self) -> list[migrations.Migration]:
         """What `migrate` would apply."""
-        done = migrations.applied_versions(self._database.connection)
+        with self._database.explained():
+            done = migrations.applied_versions(self._database.connection)
         return [migration for migration in migrations.migrations() if migration.version not in done]

@@ -75,12 +75,19 @@ class Watch:
 
         Raises:
             IpaiError: the port is taken.
+            DatabaseError: this login does not see what there is to tell.
         """
         if port is None:
             yield
             return
         from ipai.metrics import serve  # noqa: PLC0415 - as above
 
+        with self._platform.connect() as control_plane:
+            if not control_plane.is_owned():
+                raise DatabaseError(
+                    "This database login sees its own runs only, so there are no metrics.",
+                    hint="Leave out --metrics-port, and scrape a scheduler.",
+                )
         server = serve(self._connect, version("ipai"), host, port)
         try:
             yield
