@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -186,8 +187,8 @@ def start(platform: Platform, tmp_path: Path) -> Iterator[Callable[..., subproce
     """Start `ipai` in a process of its own; it is gone after the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(*arguments: str, stdout: Any = subprocess.DEVNULL) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "ipai", "--home", str(platform.home), "--database", platform.url, *arguments]
+    def run(*arguments: str, database: str = platform.url, stdout: Any = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "ipai", "--home", str(platform.home), "--database", database, *arguments]
         log = (tmp_path / f"{len(started)}.log").open("w")
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         started.append(subprocess.Popen(command, stderr=log, stdout=stdout, env=environment, text=True))
@@ -204,6 +205,20 @@ def start(platform: Platform, tmp_path: Path) -> Iterator[Callable[..., subproce
             process.stdout.close()
     for path in sorted(tmp_path.glob("*.log")):
         print(path.name, path.read_text())
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Wait for a condition, at most so many seconds; what it returned."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 120) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, "it did not come true in time"
+            time.sleep(0.05)
+        return found
+
+    return wait
 
 
 @pytest.fixture

@@ -136,17 +136,14 @@ class Fleet:
     def _set_up(self, *, schedules: bool) -> None:
         """See that the queue is there: the Supabase CLI knows only our own migrations."""
         with ControlPlane(self._platform.url) as control_plane:
-            if control_plane.is_owned():
-                if self._platform.database_url is None or not control_plane.pending_migrations():
+            if schedules:
+                control_plane.require_owner()
+            owned = control_plane.is_owned()
+            if self._platform.database_url is None or not control_plane.pending_migrations():
+                if owned:
                     control_plane.migrate()
+                if owned or control_plane.fleet.has_queue():
                     return
-            elif schedules:
-                raise DatabaseError(
-                    "This database login may work, but not schedule.",
-                    hint="Give a scheduler the login that owns schema connectors.",
-                )
-            elif not control_plane.pending_migrations() and control_plane.fleet.has_queue():
-                return
         raise DatabaseError(
             "The control plane in this database is older than this version of ipai.", hint="Run ipai init."
         )

@@ -75,7 +75,7 @@ class Watch:
 
         Raises:
             IpaiError: the port is taken.
-            DatabaseError: this login does not see what there is to tell.
+            DatabaseError: this login may execute runs at most.
         """
         if port is None:
             yield
@@ -83,11 +83,7 @@ class Watch:
         from ipai.metrics import serve  # noqa: PLC0415 - as above
 
         with self._platform.connect() as control_plane:
-            if not control_plane.is_owned():
-                raise DatabaseError(
-                    "This database login sees its own runs only, so there are no metrics.",
-                    hint="Leave out --metrics-port, and scrape a scheduler.",
-                )
+            control_plane.require_owner()  # whoever may only work sees its own runs
         server = serve(self._connect, version("ipai"), host, port)
         try:
             yield

@@ -251,6 +251,8 @@ begin
         );
     end loop;
     grant usage on schema connectors to connectors_worker;
+    -- Policies for readers ask everybody; it is no for workers.
+    grant execute on function connectors.may(text) to connectors_worker;
     for statement in
         select format('grant execute on function %s to connectors_worker', f.oid::regprocedure)
         from pg_proc f
