@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +12,11 @@ import pytest
 
 from ipai.control_plane import ControlPlane
 from ipai.control_plane.migrations import migrate
-from ipai.local import LocalPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ipai.local import LocalPostgres
     from ipai.service import Platform
 
 DOCS = Path(__file__).parents[2] / "docs" / "access.md"
@@ -403,20 +401,6 @@ def test_a_search_path_full_of_traps_changes_nothing(api: Any) -> None:
 
 
 # Where the platform lives on a plain Postgres, under a login that may do little
-
-
-@pytest.fixture
-def bare_server() -> Iterator[LocalPostgres]:
-    """A server that has never seen Supabase's roles."""
-    folder = Path(tempfile.mkdtemp(prefix="ipai-test-"))
-    folder.chmod(0o755)
-    server = LocalPostgres(folder / "postgres", settings={"fsync": "off"})
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_role_that_may_create_no_roles_sets_the_platform_up_all_the_same(bare_server: LocalPostgres) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,12 +17,14 @@ from psycopg import sql as text
 
 from ipai.cli import main
 from ipai.control_plane import ControlPlane
+from ipai.service import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from ipai.control_plane import Run
-    from ipai.service import Platform
+    from ipai.local import LocalPostgres
 
 Declare = Any
 VALUE = "c4n4ry-value"
@@ -452,3 +455,39 @@ def test_schemas_are_handed_over_so_that_all_workers_may_load(
     done = ipai("worker-login", name_of(first), "--loads", "connectors")
     assert done.exit_code == 6
     assert "No target loads into schema connectors" in done.output
+
+
+def test_an_owner_that_is_no_superuser_makes_logins_and_ends_sessions_they_left_behind(
+    bare_server: LocalPostgres, tmp_path: Path, until: Any
+) -> None:
+    """As on Supabase, whose postgres may create roles."""
+    with psycopg.connect(bare_server.url("postgres"), autocommit=True) as root:
+        root.execute("create role owner login createrole password 'x'")
+        root.execute("create database plain owner owner")
+    url = re.sub(r"//[^@]*@", "//owner:x@", bare_server.url("plain"))
+    platform = Platform(tmp_path / "home", url)
+    platform.init()
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("create schema bronze; create table bronze.raw_old (id bigint)")
+        owner.execute("insert into connectors.connector_definitions values ('fake', 'source', '{}', '/')")
+        owner.execute("insert into connectors.connector_instances values ('test_fake', 'fake', 'fake', '{}')")
+        first, second = (platform.fleet.worker_login(name, ["bronze"]).url for name in ("worker_a", "worker_b"))
+        with psycopg.connect(first) as one:
+            one.execute("create table bronze.raw_new as select id from bronze.raw_old")
+        owner.execute("insert into bronze.raw_new values (1)")
+        with platform.control_plane() as control_plane:
+            control_plane.runs.enqueue("test_fake")
+        with (
+            psycopg.connect(first, autocommit=True, application_name="ipai") as zombie,
+            psycopg.connect(second, autocommit=True, application_name="ipai") as worker,
+        ):
+            zombie.execute("select pg_advisory_lock(hashtextextended('ipai.instance.test_fake', 0))")
+            assert worker.execute("select outcome from connectors.work_claim(1, 'b', '1 hour')").fetchone() == (
+                "claimed",
+            )
+            zombie.execute("select connectors.work_end_holders('test_fake')")  # not its own: nothing
+            worker.execute("select connectors.work_end_holders('test_fake')")
+            lock = "select pg_try_advisory_lock(hashtextextended('ipai.instance.test_fake', 0))"
+            until(lambda: worker.execute(lock).fetchone() == (True,))
+            with pytest.raises(psycopg.OperationalError):
+                zombie.execute("select 1")
