@@ -40,14 +40,6 @@ def ipai(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
     return run
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
-    return found
-
-
 def samples(text: str) -> Samples:
     """Every sample by its name and the values of its labels, in the labels' order."""
     found: Samples = {}
@@ -89,7 +81,7 @@ def test_logs_as_an_object_a_line(ipai: Callable[..., Result], platform: Platfor
     assert line["at"] > run.started_at.isoformat()
 
 
-def test_following_a_log_ends_with_the_run(platform: Platform, declare: Declare, start: Any) -> None:
+def test_following_a_log_ends_with_the_run(platform: Platform, declare: Declare, start: Any, until: Any) -> None:
     name = declare({"fail_after": ["orders", 3], "how": "hang"})
     queued = platform.enqueue(name)
     worker = start("worker")
@@ -150,7 +142,9 @@ def test_history_from_before_is_in_the_totals(database: str) -> None:
     assert rows == [("failed", "stalled", 1, 1.0, 0, 0), ("succeeded", "", 2, 90.0, 40, 0)]
 
 
-def test_a_real_scrape_of_queue_lateness_and_fleet(platform: Platform, declare: Declare, start: Any) -> None:
+def test_a_real_scrape_of_queue_lateness_and_fleet(
+    platform: Platform, declare: Declare, start: Any, until: Any
+) -> None:
     name = declare({}, schedule="0 3 * * *", sla_tier="critical")
     run = platform.run(name).run
     with psycopg.connect(platform.url, autocommit=True) as connection:
@@ -237,7 +231,7 @@ def test_a_port_that_is_taken_is_named(ipai: Callable[..., Result]) -> None:
 
 
 def test_health_of_a_worker_from_its_start_to_its_end(
-    ipai: Callable[..., Result], start: Any, platform: Platform
+    ipai: Callable[..., Result], start: Any, platform: Platform, until: Any
 ) -> None:
     assert ipai("health").exit_code == 0
     absent = ipai("health", "--role", "worker", "--json")
