@@ -234,6 +234,7 @@ def test_health_of_a_worker_from_its_start_to_its_end(
     ipai: Callable[..., Result], start: Any, platform: Platform, until: Any
 ) -> None:
     assert ipai("health").exit_code == 0
+    assert "Next: ipai worker, and see its log." in ipai("health", "--role", "worker").stdout
     absent = ipai("health", "--role", "worker", "--json")
     assert absent.exit_code == 1
     assert json.loads(absent.stdout)["checks"][-1]["detail"] == f"no worker has been seen on {socket.gethostname()}"
@@ -243,7 +244,7 @@ def test_health_of_a_worker_from_its_start_to_its_end(
     with psycopg.connect(platform.url, autocommit=True) as connection:
         connection.execute("update connectors.fleet_members set seen_at = now() - interval '2 minutes'")
     silent = ipai("health", "--role", "worker")
-    assert (silent.exit_code, "120 s ago" in silent.stdout) == (1, True)
+    assert (silent.exit_code, "120 s ago. Next: see its log, and restart it." in silent.stdout) == (1, True)
     worker.terminate()
     assert worker.wait(20) == 0
     with psycopg.connect(platform.url, autocommit=True) as connection:
@@ -264,8 +265,10 @@ def test_health_changes_nothing(database: str, tmp_path: Path) -> None:
         assert connection.execute("select to_regnamespace('connectors')").fetchone() == (None,)
     away = health("postgresql://nobody:secret-pw@127.0.0.1:1/x")
     assert (away.exit_code, "secret-pw" in away.output) == (6, False)
+    assert json.loads(away.output)["checks"][0]["hint"].startswith("Check --database or IPAI_DATABASE_URL")
     embedded = CliRunner().invoke(main, ["--home", str(tmp_path), "health"], env={"IPAI_DATABASE_URL": ""})
     assert embedded.exit_code == 6
+    assert "is not running. Next: ipai local start" in embedded.stdout
     assert list(tmp_path.iterdir()) == []
 
 
