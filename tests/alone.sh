@@ -4,7 +4,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 passed=0
-for package in taps/tap-odoo targets/target-postgres; do
+for package in taps/tap-github taps/tap-odoo taps/tap-rest-api targets/target-postgres; do
     command=$(basename "$package")
     environment=$1/$command
     rm -rf "$environment"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from singer_kit.testing.conformance import CHECKS, Kind, Subject, TapCommand, judge, judge_all
 from singer_kit.testing.conformance.__main__ import main
 from singer_kit.testing.conformance.bookmarks import bookmark_of, earlier
+from singer_kit.testing.conformance.command import Interruption
 from singer_kit.testing.conformance.parametrize import parametrize
 from singer_kit.testing.conformance.report import as_table
 
@@ -261,6 +263,16 @@ def test_a_bookmark_may_be_a_moment_after_the_last_row(script) -> None:
     subject = toy(script, "ends at its own time")
     assert subject.clean.state == {"bookmarks": {"items": {"replication_key_value": "2024-01-05T00:00:00Z"}}}
     assert judge(CHECK["state: not ahead of its rows"], subject).kind is Kind.PASSED
+
+
+def test_a_wrapper_is_killed_with_its_child(script) -> None:
+    """Else the child would go on, and no kill would be one."""
+    command = TapCommand(("sh", "-c", f'{sys.executable} {script} "$@"; exit $?', "sh"), timeout_seconds=20)
+    subject = Subject(command, {"token": SECRET})
+    whole = subject.sync()
+    killed = subject.sync(interruption=Interruption(10_000, signal.SIGKILL))
+    assert killed.exit_code == -signal.SIGKILL
+    assert 10_000 <= len(killed.stdout) < len(whole.stdout)
 
 
 def test_a_row_that_comes_twice_does_no_harm(script) -> None:

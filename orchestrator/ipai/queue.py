@@ -67,6 +67,7 @@ def set_up(connection: psycopg.Connection[Any]) -> list[str]:
             connection.execute("insert into applied_scripts values (%s)", [script.name])
         for role in connection.execute(_OTHERS).fetchall():
             connection.execute(sql.SQL(_CLOSE).format(schema=sql.Identifier(SCHEMA), role=sql.SQL(role[0])))
+        connection.execute("call connectors.secure()")  # what workers may do here
         connection.execute(sql.SQL("comment on schema {} is {}").format(sql.Identifier(SCHEMA), sql.Literal(state)))
     return [] if fresh else [script.name for script in missing]
 

@@ -234,6 +234,11 @@ def _parts(ready: PreparedInstance, recorder: Recorder, stop: Stop, watch: Drift
         catalog, left_out = backfill_catalog(catalog)
         if left_out:
             recorder.log("ipai", f"Not part of a backfill, for they are read whole: {', '.join(left_out)}")
+            if not selected_streams(catalog):
+                raise SpecError(
+                    f"Nothing to backfill: {', '.join(left_out)} are read whole.",
+                    hint=f"ipai run {instance.name} reads them again, with --full-refresh from the beginning.",
+                )
     if not selected_streams(catalog):
         raise SpecError("No stream is selected.", hint=f"ipai discover {instance.name} lists what there is.")
     watch.discovered(catalog)

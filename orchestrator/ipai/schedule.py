@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # A tick comes every second: what is found due this much later was due while no scheduler ran.
 DOWNTIME = timedelta(minutes=5)
 _NO_ZONE = (ZoneInfoNotFoundError, ValueError, OSError)
+_DAY_MINUTES = 24 * 60
 _MOST_WINDOWS = 50  # then the blackout is for ever, and is looked at again some time
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -64,8 +65,27 @@ def schedule_problems(schedule: Timed) -> Iterator[tuple[str, str]]:
         yield "cron", f"{schedule.cron!r} is no cron expression: {error}"
     try:
         ZoneInfo(schedule.time_zone)
+        there = schedule.time_zone != "localtime"  # a file on most machines, with another zone on each
     except _NO_ZONE:
+        there = False
+    if not there:
         yield "time_zone", f"there is no time zone {schedule.time_zone!r}; write an IANA name such as Asia/Manila"
+    if _leaves_no_time(schedule.blackouts):
+        yield "blackout", "these windows leave no time at all, so it would never start"
+
+
+def _leaves_no_time(windows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the windows cover every minute of a week."""
+    closed: set[int] = set()
+    for window in windows:
+        start, end = (
+            moment.hour * 60 + moment.minute for moment in (time.fromisoformat(window[key]) for key in ("from", "to"))
+        )
+        minutes = range(start, end if end > start else end + _DAY_MINUTES)
+        for day in window.get("days", _DAYS):
+            first = _DAYS.index(day) * _DAY_MINUTES
+            closed.update((first + minute) % (7 * _DAY_MINUTES) for minute in minutes)
+    return len(closed) == 7 * _DAY_MINUTES
 
 
 def next_due(schedule: Timed, after: datetime) -> datetime | None:

@@ -8,8 +8,10 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from filelock import FileLock
 from psycopg.conninfo import conninfo_to_dict
+from ruamel.yaml import YAML
 
 from ipai.errors import TransformError
 from ipai.resources import resource
@@ -58,7 +60,7 @@ def transform(
     Args:
         database_url: where Bronze is, and Silver and Gold will be.
         work: a folder for what dbt writes besides the database.
-        select: dbt selectors; everything when empty.
+        select: dbt selectors; when empty, everything above the sources of which Bronze has tables.
         variables: dbt vars, such as `{"as_of": "2026-01-31"}`.
 
     Raises:
@@ -71,8 +73,8 @@ def transform(
         "--project-dir", str(project), "--profiles-dir", str(project),
         "--target-path", str(work / "target"), "--log-path", str(work / "logs"),
     ]  # fmt: skip
-    if select:
-        command += ["--select", *select]
+    if chosen := select or _of_present_sources(project, database_url, (variables or {}).get("bronze_schema", "bronze")):
+        command += ["--select", *chosen]
     if full_refresh:
         command.append("--full-refresh")
     if variables:
@@ -95,6 +97,16 @@ def transform(
     if not results:
         raise TransformError(f"dbt: nothing matches {' '.join(select)}.", hint="Model names are in sql/README.md.")
     return results
+
+
+def _of_present_sources(project: Path, database_url: str, schema: str) -> list[str]:
+    """Selectors for what stands on the Bronze that there is; none if that is everything, or nothing."""
+    described = YAML(typ="safe").load((project / "models" / "silver" / "_sources.yml").read_text())["sources"]
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("select table_name from information_schema.tables where table_schema = %s", [schema])
+        present = {name for (name,) in rows}
+    found = [each["name"] for each in described if any(table["identifier"] in present for table in each["tables"])]
+    return [] if len(found) == len(described) else [f"source:{name}+" for name in found]
 
 
 def _environment(database_url: str) -> dict[str, str]:

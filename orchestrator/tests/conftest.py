@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +21,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from ipai.local import LocalPostgres
 from ipai.service import Platform
 from ipai.specs import Catalogs, Connector, connector_from_spec, instance_from_spec
 
@@ -186,8 +190,8 @@ def start(platform: Platform, tmp_path: Path) -> Iterator[Callable[..., subproce
     """Start `ipai` in a process of its own; it is gone after the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(*arguments: str, stdout: Any = subprocess.DEVNULL) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "ipai", "--home", str(platform.home), "--database", platform.url, *arguments]
+    def run(*arguments: str, database: str = platform.url, stdout: Any = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "ipai", "--home", str(platform.home), "--database", database, *arguments]
         log = (tmp_path / f"{len(started)}.log").open("w")
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         started.append(subprocess.Popen(command, stderr=log, stdout=stdout, env=environment, text=True))
@@ -204,6 +208,34 @@ def start(platform: Platform, tmp_path: Path) -> Iterator[Callable[..., subproce
             process.stdout.close()
     for path in sorted(tmp_path.glob("*.log")):
         print(path.name, path.read_text())
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Wait for a condition, at most so many seconds; what it returned."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 120) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, "it did not come true in time"
+            time.sleep(0.05)
+        return found
+
+    return wait
+
+
+@pytest.fixture
+def bare_server() -> Iterator[LocalPostgres]:
+    """A server that has never seen Supabase's roles."""
+    folder = Path(tempfile.mkdtemp(prefix="ipai-test-"))
+    folder.chmod(0o755)
+    server = LocalPostgres(folder / "postgres", settings={"fsync": "off"})
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

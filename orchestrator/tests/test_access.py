@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +12,11 @@ import pytest
 
 from ipai.control_plane import ControlPlane
 from ipai.control_plane.migrations import migrate
-from ipai.local import LocalPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ipai.local import LocalPostgres
     from ipai.service import Platform
 
 DOCS = Path(__file__).parents[2] / "docs" / "access.md"
@@ -31,7 +29,7 @@ with them (oid, name) as (
     union all select 0, 'public'
 ), relations as (
     select c.oid, c.oid::regclass::text as name, c.relkind, c.relrowsecurity, c.relacl, n.nspname as schema,
-        exists (select from pg_policy p where p.polrelid = c.oid and p.polcmd = 'r') as readable
+        exists (select from pg_policy p where p.polrelid = c.oid and p.polname = 'read' and p.polcmd = 'r') as readable
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname in ('connectors', 'connectors_queue') and c.relkind <> 'i'
 )
@@ -49,7 +47,12 @@ select format('%s.%s: %s has %s', r.name, c.attname, them.name, a.privilege_type
 from relations r join pg_attribute c on c.attrelid = r.oid, aclexplode(c.attacl) a join them on them.oid = a.grantee
 union all
 select format('%s: policy %s is for %s', r.name, p.polname, p.polcmd)
-from relations r join pg_policy p on p.polrelid = r.oid where p.polcmd <> 'r' or r.name ~ 'secret'
+from relations r join pg_policy p on p.polrelid = r.oid
+where r.name ~ 'secret' or not (
+    p.polname = 'read' and p.polcmd = 'r'
+    or r.name !~ 'audit|channel'
+    and p.polroles = (select array_agg(oid) from pg_roles where rolname = 'connectors_worker')
+)
 union all
 select format('%s: %s may call it', f.oid::regprocedure, them.name)
 from pg_proc f join pg_namespace n on n.oid = f.pronamespace,
@@ -196,7 +199,7 @@ def test_who_may_do_what(api: Any, owner: psycopg.Connection[Any]) -> None:
              where a.attrelid = c.oid and a.attnum > 0 and a.attidentity = '' and a.attgenerated = ''
                  and not a.attisdropped
              limit 1)
-        from pg_class c left join pg_policy p on p.polrelid = c.oid
+        from pg_class c left join pg_policy p on p.polrelid = c.oid and p.polname = 'read'
         where c.relnamespace = 'connectors'::regnamespace and c.relkind in ('r', 'p') order by 1
         """
     ).fetchall()
@@ -233,20 +236,51 @@ def test_who_may_do_what(api: Any, owner: psycopg.Connection[Any]) -> None:
     assert rows["`enqueue_connector_job()`"] == [NOTHING, NOTHING, NOTHING, "call", "call", "call"]
     assert rows["`claim_connector_job()`"] == [NOTHING, NOTHING, NOTHING, NOTHING, "call", "call"]
 
-    heading = ["", *(f"`{name}`" for name in api.callers)]
-    lines = [heading, ["---"] * len(heading), *([name, *cells] for name, cells in rows.items())]
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    in_docs(
+        "who may do what",
+        ["", *(f"`{name}`" for name in api.callers)],
+        [[name, *cells] for name, cells in rows.items()],
+    )
+
+
+def in_docs(title: str, heading: list[str], rows: list[list[str]]) -> None:
+    """Hold a table of docs/access.md against what was found out, or write it there."""
+    text = "\n".join(f"| {' | '.join(line)} |" for line in [heading, ["---"] * len(heading), *rows])
     print(text)
-    found = DOCS.read_text(encoding="utf-8")
-    start, end = "<!-- who may do what: written by test_access.py -->\n", "\n<!-- end -->"
-    before, rest = found.split(start)
-    old, after = rest.split(end)
+    start, end = f"<!-- {title}: written by test_access.py -->\n", "\n<!-- end -->"
+    before, rest = DOCS.read_text(encoding="utf-8").split(start)
+    old, after = rest.split(end, 1)
     if os.environ.get("IPAI_WRITE_ACCESS_TABLE"):
         DOCS.write_text(before + start + text + end + after, encoding="utf-8")
     else:
         assert old == text, (
             "docs/access.md is not what the database does; IPAI_WRITE_ACCESS_TABLE=1 writes the table anew"
         )
+
+
+GRANTED = """
+with objects (kind, name, part, acl) as (
+    select 'b', c.oid::regclass::text, null, c.relacl from pg_class c
+    union all select 'b', a.attrelid::regclass::text, a.attname, a.attacl from pg_attribute a where a.attacl is not null
+    union all select 'c', format('%s()', f.oid::regproc), null, f.proacl from pg_proc f
+    union all select 'a', 'schema ' || nspname, null, nspacl from pg_namespace
+    union all select 'a', 'database', null, datacl from pg_database where datname = current_database()
+)
+select name, lower(a.privilege_type), array_agg(part order by part) filter (where part is not null)
+from objects, aclexplode(acl) a where a.grantee = 'connectors_worker'::regrole
+group by kind, name, a.privilege_type order by kind, name, a.privilege_type
+"""
+
+
+def test_what_a_worker_may_do(owner: psycopg.Connection[Any]) -> None:
+    """Everything that is granted to workers, wherever it is; which rows of it are theirs, test_workers.py tries."""
+    granted: dict[str, list[str]] = {}
+    for name, privilege, columns in owner.execute(GRANTED):
+        some = f" ({', '.join(columns)})" if columns else ""
+        granted.setdefault(f"`{name}`", []).append(privilege + some)
+    assert "`connectors.connector_state`" in granted
+    assert not [name for name in granted if re.search("secrets|secret_access|audit|channel|database", name)]
+    in_docs("what a worker may do", ["", "granted"], [[name, ", ".join(what)] for name, what in granted.items()])
 
 
 # Those who try to get around it
@@ -369,20 +403,6 @@ def test_a_search_path_full_of_traps_changes_nothing(api: Any) -> None:
 # Where the platform lives on a plain Postgres, under a login that may do little
 
 
-@pytest.fixture
-def bare_server() -> Iterator[LocalPostgres]:
-    """A server that has never seen Supabase's roles."""
-    folder = Path(tempfile.mkdtemp(prefix="ipai-test-"))
-    folder.chmod(0o755)
-    server = LocalPostgres(folder / "postgres", settings={"fsync": "off"})
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def test_a_role_that_may_create_no_roles_sets_the_platform_up_all_the_same(bare_server: LocalPostgres) -> None:
     with psycopg.connect(bare_server.url("postgres"), autocommit=True) as root:
         root.execute("create role humble login password 'x'")
@@ -392,7 +412,7 @@ def test_a_role_that_may_create_no_roles_sets_the_platform_up_all_the_same(bare_
         with psycopg.connect(url, autocommit=True) as humble:
             humble.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
             migrate(humble)
-            assert len([text for text in said if "is missing and humble may not create it" in text]) == 3
+            assert len([text for text in said if "is missing and humble may not create it" in text]) == 4
             assert humble.execute("select connectors.access_level()").fetchone() == ("admin",)
             with ControlPlane(url) as control_plane:
                 assert control_plane.migrate() == []  # sets the queue up

@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +27,7 @@ from ipai.redaction import Redactor
 from ipai.specs import Catalogs, connector_from_spec, instance_from_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ipai.service import Platform
 
@@ -249,14 +248,6 @@ def test_no_canary_is_seen_when_ipai_itself_crashes(canary: Platter, monkeypatch
     canary.assert_nothing_seen()
 
 
-def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
-    return found
-
-
 def processes() -> Iterator[tuple[str, bytes]]:
     """The arguments and the environment of every process that may be looked at."""
     for folder in Path("/proc").glob("[0-9]*"):
@@ -267,7 +258,7 @@ def processes() -> Iterator[tuple[str, bytes]]:
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 @pytest.mark.parametrize("ending", ["cancelled", "worker told to end", "worker killed"])
-def test_no_canary_is_seen_in_or_after_a_workers_run(canary: Platter, ending: str) -> None:
+def test_no_canary_is_seen_in_or_after_a_workers_run(canary: Platter, ending: str, until: Any) -> None:
     canary.declare("hang")
     queued = canary.platform.enqueue(NAME)
     log = canary.tmp / "worker.log"
@@ -311,7 +302,7 @@ def test_no_canary_is_seen_in_or_after_a_workers_run(canary: Platter, ending: st
     canary.assert_nothing_seen()
 
 
-def test_no_canary_is_in_a_workers_own_log(canary: Platter) -> None:
+def test_no_canary_is_in_a_workers_own_log(canary: Platter, until: Any) -> None:
     for more in ((), ("--json",)):
         with (canary.tmp / f"worker{len(more)}.log").open("wb") as output:
             worker = subprocess.Popen(canary.command("worker", *more), stdout=output, stderr=output)

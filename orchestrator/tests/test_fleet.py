@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,15 +13,6 @@ if TYPE_CHECKING:
 Declare = Any
 ORDERS = [["orders", number] for number in range(1, 6)]
 ITEMS = [["items", number] for number in range(1, 4)]
-
-
-def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
-    """Wait for a condition; what it returned."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
-    return found
 
 
 def test_a_worker_executes_what_is_enqueued(
@@ -47,7 +37,7 @@ def test_asking_twice_for_what_waits_is_one_run(platform: Platform, declare: Dec
 
 
 def test_a_worker_that_is_killed_is_found_and_its_run_goes_on_elsewhere(
-    platform: Platform, declare: Declare, start: Any, rows: Any, loaded: Callable[[], list[Any]]
+    platform: Platform, declare: Declare, start: Any, rows: Any, loaded: Callable[[], list[Any]], until: Any
 ) -> None:
     name = declare({"fail_after": ["orders", 3], "how": "hang"})
     rows("update connectors.sla_tiers set first_delay = '1 second' returning 1")
@@ -64,7 +54,7 @@ def test_a_worker_that_is_killed_is_found_and_its_run_goes_on_elsewhere(
     assert (stalled.status, stalled.error_kind) == ("failed", "stalled")
 
 
-def test_a_zombie_is_refused(platform: Platform, declare: Declare, start: Any, rows: Any) -> None:
+def test_a_zombie_is_refused(platform: Platform, declare: Declare, start: Any, rows: Any, until: Any) -> None:
     """A worker that slept through its lease wakes up beside the run that took its place."""
     name = declare({"streams": {"orders": 200}, "pause": 0.05})
     rows("update connectors.sla_tiers set first_delay = '1 second' returning 1")
@@ -85,7 +75,7 @@ def test_a_zombie_is_refused(platform: Platform, declare: Declare, start: Any, r
 
 
 def test_sigterm_hands_the_run_on(
-    platform: Platform, declare: Declare, start: Any, loaded: Callable[[], list[Any]]
+    platform: Platform, declare: Declare, start: Any, loaded: Callable[[], list[Any]], until: Any
 ) -> None:
     name = declare({"streams": {"orders": 40}, "pause": 0.05})
     queued = platform.enqueue(name)
@@ -102,7 +92,7 @@ def test_sigterm_hands_the_run_on(
     assert {number for _, number in (row for row in loaded() if row != "end")} == set(range(1, 41))
 
 
-def test_cancelling_ends_a_run_at_its_last_state(platform: Platform, declare: Declare, start: Any) -> None:
+def test_cancelling_ends_a_run_at_its_last_state(platform: Platform, declare: Declare, start: Any, until: Any) -> None:
     name = declare({"fail_after": ["orders", 3], "how": "hang"})
     queued = platform.enqueue(name)
     start("worker", "--lease-seconds", "5")

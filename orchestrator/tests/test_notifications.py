@@ -35,14 +35,6 @@ if TYPE_CHECKING:
     from ipai.service import Platform
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-    return found
-
-
 @pytest.fixture
 def sql(platform: Platform) -> Iterator[Callable[..., list[Any]]]:
     with psycopg.connect(platform.url, autocommit=True) as connection:
@@ -100,7 +92,7 @@ def states(sql: Any) -> list[tuple[str, int]]:
 
 
 def test_a_run_reaches_a_webhook_signed_and_documented(
-    platform: Platform, declare: Any, receiver: Receiver, channel: str, deliver: Any
+    platform: Platform, declare: Any, receiver: Receiver, channel: str, deliver: Any, until: Any
 ) -> None:
     name = declare({"fail_after": ["orders", 2], "how": "exit"})
     with pytest.raises(Exception, match="went away"):
@@ -121,7 +113,7 @@ def test_a_run_reaches_a_webhook_signed_and_documented(
 
 
 def test_a_failing_receiver_gets_the_same_message_again_until_it_takes_it(
-    sql: Any, receiver: Receiver, channel: str, deliver: Any, platform: Platform
+    sql: Any, receiver: Receiver, channel: str, deliver: Any, platform: Platform, until: Any
 ) -> None:
     receiver.script = [500, 503, 400, 404]
     emit(sql)
@@ -135,7 +127,7 @@ def test_a_failing_receiver_gets_the_same_message_again_until_it_takes_it(
 
 
 def test_retry_after_keeps_everything_of_the_channel_back(
-    sql: Any, receiver: Receiver, channel: str, deliver: Any
+    sql: Any, receiver: Receiver, channel: str, deliver: Any, until: Any
 ) -> None:
     receiver.script = [(429, {"Retry-After": "2"})]
     emit(sql, instance="prod_a")
@@ -149,7 +141,13 @@ def test_retry_after_keeps_everything_of_the_channel_back(
 
 
 def test_a_receiver_that_hangs_holds_up_nobody_else(
-    sql: Any, receiver: Receiver, channel: str, deliver: Any, platform: Platform, monkeypatch: pytest.MonkeyPatch
+    sql: Any,
+    receiver: Receiver,
+    channel: str,
+    deliver: Any,
+    platform: Platform,
+    monkeypatch: pytest.MonkeyPatch,
+    until: Any,
 ) -> None:
     monkeypatch.setattr(webhooks.post, "__kwdefaults__", {"seconds": 1.5})
     hanging = Receiver(script=["hang"] * 100)
@@ -168,7 +166,7 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(
 
 
 def test_a_redirect_is_not_followed(
-    sql: Any, receiver: Receiver, channel: str, deliver: Any, platform: Platform
+    sql: Any, receiver: Receiver, channel: str, deliver: Any, platform: Platform, until: Any
 ) -> None:
     other = Receiver()
     try:
@@ -182,7 +180,7 @@ def test_a_redirect_is_not_followed(
     assert platform.notifications.deliveries(channel)[0].response_status == 200
 
 
-def test_gone_disables_the_channel(sql: Any, receiver: Receiver, channel: str, deliver: Any) -> None:
+def test_gone_disables_the_channel(sql: Any, receiver: Receiver, channel: str, deliver: Any, until: Any) -> None:
     receiver.script = [410]
     emit(sql)
     deliver()
@@ -193,7 +191,7 @@ def test_gone_disables_the_channel(sql: Any, receiver: Receiver, channel: str, d
 
 
 def test_after_its_time_a_delivery_is_given_up_and_can_be_brought_back(
-    sql: Any, receiver: Receiver, channel: str, deliver: Any, platform: Platform
+    sql: Any, receiver: Receiver, channel: str, deliver: Any, platform: Platform, until: Any
 ) -> None:
     sql("update connectors.channels set give_up_after = '1 second'")
     receiver.script = [500] * 1000
@@ -212,7 +210,7 @@ def test_after_its_time_a_delivery_is_given_up_and_can_be_brought_back(
 
 
 def test_events_of_an_instance_come_in_order_past_a_short_failure_and_others_do_not_wait(
-    sql: Any, receiver: Receiver, channel: str, deliver: Any
+    sql: Any, receiver: Receiver, channel: str, deliver: Any, until: Any
 ) -> None:
     receiver.script = [500, 500, 500]
     for number in range(6):
@@ -224,7 +222,7 @@ def test_events_of_an_instance_come_in_order_past_a_short_failure_and_others_do_
 
 
 def test_one_message_that_is_never_taken_lets_later_ones_pass(
-    sql: Any, receiver: Receiver, channel: str, deliver: Any
+    sql: Any, receiver: Receiver, channel: str, deliver: Any, until: Any
 ) -> None:
     emit(sql, instance="prod_a")
     emit(sql, instance="prod_a")
@@ -273,7 +271,7 @@ def test_nothing_is_lost_when_events_commit_out_of_order(platform: Platform, sql
 
 
 def test_a_deliverer_that_is_killed_loses_nothing(
-    platform: Platform, sql: Any, receiver: Receiver, channel: str, deliver: Any
+    platform: Platform, sql: Any, receiver: Receiver, channel: str, deliver: Any, until: Any
 ) -> None:
     receiver.script = ["hang"] * 4
     for number in range(10):
@@ -297,7 +295,9 @@ def test_a_deliverer_that_is_killed_loses_nothing(
     }
 
 
-def test_several_deliverers_send_each_delivery_once(sql: Any, receiver: Receiver, channel: str, deliver: Any) -> None:
+def test_several_deliverers_send_each_delivery_once(
+    sql: Any, receiver: Receiver, channel: str, deliver: Any, until: Any
+) -> None:
     receiver.seconds = 0.01
     for number in range(120):
         emit(sql, instance=f"prod_{number % 40}", number=number)
@@ -330,7 +330,9 @@ def test_a_deliverer_that_slept_through_its_lease_writes_nothing(platform: Platf
     assert channel == "hook"
 
 
-def test_a_database_that_goes_away_is_waited_for(sql: Any, receiver: Receiver, channel: str, deliver: Any) -> None:
+def test_a_database_that_goes_away_is_waited_for(
+    sql: Any, receiver: Receiver, channel: str, deliver: Any, until: Any
+) -> None:
     receiver.script = ["hang"]
     emit(sql, instance="prod_a")
     deliver(2)
@@ -347,7 +349,7 @@ def test_a_database_that_goes_away_is_waited_for(sql: Any, receiver: Receiver, c
 
 
 def test_a_receiver_that_is_down_never_delays_a_run(
-    platform: Platform, declare: Any, sql: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, declare: Any, sql: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Any
 ) -> None:
     """The whole of `ipai up`: the run starts and ends while its first message has not been taken by anybody."""
     silent = socket.socket()
@@ -382,7 +384,13 @@ def test_a_receiver_that_is_down_never_delays_a_run(
 
 
 def test_people_are_told_in_three_short_parts(
-    platform: Platform, declare: Any, receiver: Receiver, deliver: Any, sql: Any, monkeypatch: pytest.MonkeyPatch
+    platform: Platform,
+    declare: Any,
+    receiver: Receiver,
+    deliver: Any,
+    sql: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    until: Any,
 ) -> None:
     monkeypatch.setenv("PEOPLE_URL", receiver.url.replace("http://", "json://"))
     platform.notifications.add("ops", kind="apprise", url="${env:PEOPLE_URL}", kinds=["run.failed", "run.late"])
@@ -417,7 +425,7 @@ def test_people_are_told_in_three_short_parts(
 
 
 def test_what_apprise_cannot_do_is_said(
-    platform: Platform, sql: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, sql: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch, until: Any
 ) -> None:
     monkeypatch.setenv("PEOPLE_URL", "nonsense-service://very-secret-token")
     platform.notifications.add("ops", kind="apprise", url="${env:PEOPLE_URL}", kinds=["*"])
@@ -439,7 +447,7 @@ def ipai(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Callable[..., A
 
 
 def test_the_command_line_from_add_to_rm(
-    ipai: Callable[..., Any], receiver: Receiver, sql: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch
+    ipai: Callable[..., Any], receiver: Receiver, sql: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch, until: Any
 ) -> None:
     monkeypatch.setenv("HOOK_SECRET", SECRET)
     added = ipai(

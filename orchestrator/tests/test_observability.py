@@ -40,14 +40,6 @@ def ipai(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
     return run
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
-    return found
-
-
 def samples(text: str) -> Samples:
     """Every sample by its name and the values of its labels, in the labels' order."""
     found: Samples = {}
@@ -89,7 +81,7 @@ def test_logs_as_an_object_a_line(ipai: Callable[..., Result], platform: Platfor
     assert line["at"] > run.started_at.isoformat()
 
 
-def test_following_a_log_ends_with_the_run(platform: Platform, declare: Declare, start: Any) -> None:
+def test_following_a_log_ends_with_the_run(platform: Platform, declare: Declare, start: Any, until: Any) -> None:
     name = declare({"fail_after": ["orders", 3], "how": "hang"})
     queued = platform.enqueue(name)
     worker = start("worker")
@@ -150,7 +142,9 @@ def test_history_from_before_is_in_the_totals(database: str) -> None:
     assert rows == [("failed", "stalled", 1, 1.0, 0, 0), ("succeeded", "", 2, 90.0, 40, 0)]
 
 
-def test_a_real_scrape_of_queue_lateness_and_fleet(platform: Platform, declare: Declare, start: Any) -> None:
+def test_a_real_scrape_of_queue_lateness_and_fleet(
+    platform: Platform, declare: Declare, start: Any, until: Any
+) -> None:
     name = declare({}, schedule="0 3 * * *", sla_tier="critical")
     run = platform.run(name).run
     with psycopg.connect(platform.url, autocommit=True) as connection:
@@ -237,9 +231,10 @@ def test_a_port_that_is_taken_is_named(ipai: Callable[..., Result]) -> None:
 
 
 def test_health_of_a_worker_from_its_start_to_its_end(
-    ipai: Callable[..., Result], start: Any, platform: Platform
+    ipai: Callable[..., Result], start: Any, platform: Platform, until: Any
 ) -> None:
     assert ipai("health").exit_code == 0
+    assert "Next: ipai worker, and see its log." in ipai("health", "--role", "worker").stdout
     absent = ipai("health", "--role", "worker", "--json")
     assert absent.exit_code == 1
     assert json.loads(absent.stdout)["checks"][-1]["detail"] == f"no worker has been seen on {socket.gethostname()}"
@@ -249,7 +244,7 @@ def test_health_of_a_worker_from_its_start_to_its_end(
     with psycopg.connect(platform.url, autocommit=True) as connection:
         connection.execute("update connectors.fleet_members set seen_at = now() - interval '2 minutes'")
     silent = ipai("health", "--role", "worker")
-    assert (silent.exit_code, "120 s ago" in silent.stdout) == (1, True)
+    assert (silent.exit_code, "120 s ago. Next: see its log, and restart it." in silent.stdout) == (1, True)
     worker.terminate()
     assert worker.wait(20) == 0
     with psycopg.connect(platform.url, autocommit=True) as connection:
@@ -270,8 +265,10 @@ def test_health_changes_nothing(database: str, tmp_path: Path) -> None:
         assert connection.execute("select to_regnamespace('connectors')").fetchone() == (None,)
     away = health("postgresql://nobody:secret-pw@127.0.0.1:1/x")
     assert (away.exit_code, "secret-pw" in away.output) == (6, False)
+    assert json.loads(away.output)["checks"][0]["hint"].startswith("Check --database or IPAI_DATABASE_URL")
     embedded = CliRunner().invoke(main, ["--home", str(tmp_path), "health"], env={"IPAI_DATABASE_URL": ""})
     assert embedded.exit_code == 6
+    assert "is not running. Next: ipai local start" in embedded.stdout
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,11 +6,15 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
+from ipai.cli import main
 from ipai.errors import RunFailedError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from click.testing import Result
 
     from ipai.service import Platform
 
@@ -86,3 +90,23 @@ def test_a_full_refresh_that_fails_is_gone_on_with(
     declare({})
     platform.run(name)
     assert rows(loaded) == sorted(2 * ([["orders", n] for n in range(1, 6)] + [["items", n] for n in range(1, 4)]))
+
+
+def test_a_backfill_says_which_streams_it_leaves_out(
+    platform: Platform, declare: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have no notion of time: they are read whole, or not at all."""
+
+    def backfill(name: str, *more: str) -> Result:
+        arguments = ["--home", str(platform.home), "--database", platform.url, "backfill", name, "--from", "2026-01-01"]
+        monkeypatch.setattr("sys.argv", ["ipai", *arguments, *more])
+        return CliRunner().invoke(main, [*arguments, *more])
+
+    whole = {"stream": "items", "replication_method": "FULL_TABLE"}
+    done = backfill(declare({}, streams=["orders", whole]))
+    assert done.exit_code == 0, done.output
+    assert "Not part of a backfill, for they are read whole: items" in done.stdout
+    assert "are read whole" not in backfill(declare({}, streams=["orders"])).output
+    nothing = backfill(declare({}, streams=[whole]))
+    assert nothing.exit_code == 3
+    assert "Nothing to backfill: items are read whole." in nothing.stderr

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +27,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ORDERS = [["orders", number] for number in range(1, 6)]
 ITEMS = [["items", number] for number in range(1, 4)]
-
-
-def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture
@@ -238,7 +229,7 @@ def test_who_asks_the_impossible_is_told_what_to_do(api: Any, platform: Platform
 
 
 def test_a_foreign_worker_beside_ours(
-    api: Any, platform: Platform, declare: Any, foreign_worker: Any, our_worker: Any, rows: Any
+    api: Any, platform: Platform, declare: Any, foreign_worker: Any, our_worker: Any, rows: Any, until: Any
 ) -> None:
     name = declare({})
     rows(
@@ -275,6 +266,7 @@ def test_a_foreign_worker_that_dies_and_one_that_comes_back(
     our_worker: Any,
     rows: Any,
     loaded: Callable[[], list[Any]],
+    until: Any,
 ) -> None:
     """The first is killed in the middle; our own resumes its run; whoever still holds the old token is refused."""
     name = declare({})

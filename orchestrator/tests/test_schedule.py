@@ -116,6 +116,9 @@ def test_what_falls_into_a_blackout_is_made_up_for_at_its_end_or_never(catch_up:
         assert decide(schedule, at(next_at), at(next_at)).run_at is not None
 
 
+WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
 @pytest.mark.parametrize(
     ("schedule", "key"),
     [
@@ -124,6 +127,34 @@ def test_what_falls_into_a_blackout_is_made_up_for_at_its_end_or_never(catch_up:
         (ScheduleSpec("0 0 29 2 *"), None),
         (ScheduleSpec("0 0 * * *", time_zone="Mars/Olympus"), "time_zone"),
         (ScheduleSpec("0 0 * * *", time_zone="../etc/passwd"), "time_zone"),
+        (ScheduleSpec("0 0 * * *", time_zone="localtime"), "time_zone"),  # another one on each machine
+        (ScheduleSpec("0 0 * * *", blackouts=({"from": "08:00", "to": "08:00"},)), "blackout"),
+        (ScheduleSpec("0 0 * * *", blackouts=({"from": "08:00", "to": "07:59"},)), None),
+        (
+            ScheduleSpec("0 0 * * *", blackouts=({"from": "08:00", "to": "20:00"}, {"from": "19:00", "to": "08:00"})),
+            "blackout",
+        ),
+        (ScheduleSpec("0 0 * * *", blackouts=({"from": "00:00", "to": "00:00", "days": WEEK[:6]},)), None),
+        (
+            ScheduleSpec(
+                "0 0 * * *",
+                blackouts=(
+                    {"from": "00:00", "to": "00:00", "days": WEEK[:6]},
+                    {"from": "00:00", "to": "00:00", "days": WEEK[6:]},
+                ),
+            ),
+            "blackout",
+        ),
+        (
+            ScheduleSpec(
+                "0 0 * * *",
+                blackouts=(
+                    {"from": "12:00", "to": "12:00", "days": WEEK[1:]},
+                    {"from": "12:00", "to": "11:59", "days": WEEK[:1]},
+                ),
+            ),
+            None,
+        ),
     ],
 )
 def test_problems(schedule: ScheduleSpec, key: str | None) -> None:

@@ -34,6 +34,16 @@ def write(folder: Path, text: str, name: str = "a.yaml") -> Path:
     [
         ("kind: [unclosed\n", "a.yaml:2: not valid YAML: while parsing a flow sequence"),
         ("kind: a\nkind: b\n", "a.yaml:2: not valid YAML: while constructing a mapping, found duplicate key"),
+        (INSTANCE + "description: a\0b\n", "a.yaml:7: not valid YAML: unacceptable character #x0000"),
+        (INSTANCE + 'sla_tier: "a\\0b"\n', "a.yaml:7: sla_tier: it holds a character that cannot be stored, U+0000"),
+        (INSTANCE + 'streams:\n  - "\\ud83d"\n', "a.yaml:8: streams.0: it holds a character that cannot be stored, U"),
+        (INSTANCE.replace("connector: odoo", "connector: odoo\n  config: {a: 1,\n    b: .nan}"),
+         "a.yaml:6: source.config.b: nan is no number in JSON"),
+        (INSTANCE.replace("connector: odoo", "connector: odoo\n  config: {a: [1, 1e999]}"),
+         "a.yaml:5: source.config.a.1: inf is no number in JSON"),
+        (INSTANCE + "streams:\n  [" + "[" * 5000 + "]" * 5001, "a.yaml:8: not valid YAML: nested deeper than 100"),
+        (INSTANCE + "x: " + "{a: " * 3000 + "}" * 3000, "a.yaml:7: not valid YAML: nested deeper than 100 levels"),
+        ("---\n&all [*all]\n", "a.yaml:2: 0: it contains itself"),
         ("- 1\n", "a.yaml:1: a spec is a mapping"),
         ("kind: thing\n", "a.yaml:1: kind: 'thing' is not one of"),
         ("name: x\n", "a.yaml:1: (top): 'kind' is missing"),
@@ -64,6 +74,11 @@ def test_every_problem_names_file_line_and_key(tmp_path: Path, text: str, expect
     found = problems(write(tmp_path, text))
     assert len(found) == 1
     assert found[0].startswith(expected)
+
+
+def test_a_file_in_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(INSTANCE.encode() + b"description: caf\xe9\n")
+    assert problems(tmp_path) == ["a.yaml:7: not valid YAML: a byte 0xe9 that is no UTF-8"]
 
 
 def test_all_problems_of_all_files_come_at_once(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,14 +157,14 @@ def test_old_code_on_the_new_schema(
 
 
 def test_one_at_a_time_whichever_version(
-    old: Command, today: Command, database: str, specs: Callable[..., Path]
+    old: Command, today: Command, database: str, specs: Callable[..., Path], until: Any
 ) -> None:
     today("init")
     today("apply", str(specs(fail_after=["orders", 3], how="hang")))
     for first, second in ((old, today), (today, old)):
         holder = first.start("run", "test_fake")
         try:
-            _until(lambda: _running(database))
+            until(lambda: _running(database))
             refused = subprocess.run(
                 [*second.arguments, "run", "test_fake"],
                 env=second.environment,
@@ -181,7 +180,7 @@ def test_one_at_a_time_whichever_version(
 
 
 @pytest.fixture
-def old_database(old: Command, database: str, specs: Callable[..., Path]) -> str:
+def old_database(old: Command, database: str, specs: Callable[..., Path], until: Any) -> str:
     """A database of the last release: two runs, bookmarks, and a third run whose process was killed."""
     old("init")
     old("apply", str(specs()))
@@ -189,7 +188,7 @@ def old_database(old: Command, database: str, specs: Callable[..., Path]) -> str
     old("run", "test_fake", "--stream", "orders")
     old("apply", str(specs(streams={"orders": 9, "items": 3}, fail_after=["orders", 7], how="hang")))
     killed = old.start("run", "test_fake")
-    _until(lambda: old("state", "get", "test_fake")["bookmarks"]["orders"] == {"id": 7})
+    until(lambda: old("state", "get", "test_fake")["bookmarks"]["orders"] == {"id": 7})
     killed.kill()
     killed.wait(30)
     assert statuses(old) == ["running", "succeeded", "succeeded"]
@@ -289,10 +288,3 @@ def test_an_old_database_goes_on_after_init(
 def _running(database: str) -> bool:
     with psycopg.connect(database) as connection:
         return bool(connection.execute("select 1 from connectors.connector_runs where status = 'running'").fetchall())
-
-
-def _until(condition: Callable[[], Any], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)

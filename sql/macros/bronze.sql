@@ -1,11 +1,14 @@
 {#-
-How Silver (and the tests that look past it) read Bronze. Odoo's tables differ between 13 and 19, and a database
-may lack modules; these macros look at the columns that are there and give every model one stable shape.
+How Silver (and the tests that look past it) read Bronze. Odoo's tables differ between 13 and 19, a database may lack
+modules, and a tap's stream or column may not be selected; these macros look at the columns that are there and give
+every model one stable shape.
 -#}
 
 {#-
 The newest live version of each row of one Bronze table.
 
+from_source: the source that the table is of.
+key: its key columns.
 columns: a list of 'name type' or 'name|older_name type'. The result column has the first name; the first one that
 Bronze has is read, NULL when it has none. Types are Postgres types and two of our own:
   translated   text, or jsonb {"en_US": ..., "fr_FR": ...} (Odoo 16+), as text in the language of var `language`
@@ -13,12 +16,12 @@ Bronze has is read, NULL when it has none. Types are Postgres types and two of o
 
 Append-only Bronze holds several versions of a key: the latest one received counts, and if that is a deletion the
 key is gone. A missing table reads as one without rows: an Odoo without the sale module has no sale_order. It is
-worth a warning unless the table is `optional`.
+worth a warning unless the table is `optional` or nothing of its source is there.
 -#}
-{% macro bronze_latest(table, columns, optional=false) %}
-    {%- set relation = source('odoo', table) -%}
+{% macro bronze_latest(table, columns, optional=false, from_source='odoo', key=['id']) %}
+    {%- set relation = source(from_source, table) -%}
     {%- set present = bronze_columns(relation) -%}
-    {%- if execute and not present and not optional -%}
+    {%- if execute and not present and not optional and bronze_tables(from_source) -%}
         {%- do exceptions.warn("Bronze has no " ~ relation ~ ": it reads as empty. Select the stream "
                                ~ table ~ " in the tap, or leave the models on it out.") -%}
     {%- endif %}
@@ -28,12 +31,12 @@ worth a warning unless the table is `optional`.
     {%- endfor %}
     {%- if present %}
     from (
-        select distinct on (id)
+        select distinct on ({{ key | join(', ') }})
             *,
             {{ '_sdc_deleted_at is not null' if '_sdc_deleted_at' in present else 'false' }} as _is_deleted
         from {{ relation }}
         order by
-            id
+            {{ key | join(', ') }}
             {%- for column in ['_sdc_sequence', 'write_date', '_sdc_extracted_at'] if column in present %},
             {{ column }} desc nulls last
             {%- endfor %}
@@ -81,6 +84,17 @@ worth a warning unless the table is `optional`.
 {% endmacro %}
 
 
+{#- The tables of a source that exist. Of a source that nobody reads, no table is missed. -#}
+{% macro bronze_tables(from_source) %}
+    {%- set found = [] -%}
+    {%- for each in graph.sources.values() if each.source_name == from_source
+        and adapter.get_relation(each.database, each.schema, each.identifier) -%}
+        {%- do found.append(each.identifier) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{% endmacro %}
+
+
 {#- Missing tables read as empty, so a wrong schema name would build an empty Gold without a word: stop first. -#}
 {% macro require_bronze() %}
     {%- if execute and flags.WHICH in ('run', 'build', 'test') -%}
@@ -91,7 +105,7 @@ worth a warning unless the table is `optional`.
         {%- endfor -%}
         {%- if not found -%}
             {%- do exceptions.raise_compiler_error(
-                "There is no raw_odoo_ table in schema '" ~ var('bronze_schema') ~ "' of database '" ~ target.dbname
+                "There is no Bronze table that a model reads, such as raw_odoo_account_move, in schema '" ~ var('bronze_schema') ~ "' of database '" ~ target.dbname
                 ~ "'. Run a sync first, or name the schema: --vars 'bronze_schema: <name>'") -%}
         {%- endif -%}
     {%- endif -%}

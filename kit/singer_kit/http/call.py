@@ -25,6 +25,9 @@ class Call:
         tolerate: statuses that are handed back instead of raised.
         etag: what was seen before; the answer may then be a 304, which is handed back.
         reads_json: whether an answer that is no JSON is a broken one, worth another try.
+        to_file: a good answer's body goes to a temporary file, `response.raw`, instead of into memory. It is closed by
+            who reads it.
+        anonymous: sent without a credential and without the client's headers, such as to a URL that is signed itself.
     """
 
     url: str
@@ -40,3 +43,5 @@ class Call:
     tolerate: frozenset[int] = frozenset()
     etag: str | None = None
     reads_json: bool = True
+    to_file: bool = False
+    anonymous: bool = False

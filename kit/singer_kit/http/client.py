@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -79,6 +80,9 @@ class Client:
         proxy: URL of one; the environment's otherwise.
         allowed_hosts: further hosts that the credentials may go to, by https.
         headers: of each request.
+
+    Attributes:
+        knows_time: whether `now` is the server's clock already.
     """
 
     def __init__(
@@ -114,6 +118,7 @@ class Client:
         self._refreshing = threading.Lock()
         self._refreshed_at: dict[str, float] = {}
         self._skew = timedelta(0)
+        self.knows_time = False
 
     def send(self, call: Call) -> requests.Response:
         """Ask until there is an answer that the caller can use.
@@ -203,6 +208,8 @@ class Client:
             headers = response.headers
             self._read_clock(response)
             verdict = self._judged(call, response)
+            if call.to_file and verdict.action is not Action.ACCEPT:
+                response.close()
             if verdict.action is Action.WAIT:
                 wait = verdict.wait
                 if wait is None:
@@ -235,18 +242,21 @@ class Client:
         request = self._prepare(call)
         for _ in range(_MOST_REDIRECTS):
             assert request.url is not None  # noqa: S101
-            if is_trusted(request.url, self.base_url, self.allowed_hosts):
+            if not call.anonymous and is_trusted(request.url, self.base_url, self.allowed_hosts):
                 credential.apply(request)
             settings = self._session.merge_environment_settings(
                 request.url,
                 self._proxies,
-                stream=False,
+                stream=call.to_file,
                 verify=None if self._verify is True else self._verify,
                 cert=None,
             )
             response = self._session.send(request, timeout=self._timeout, allow_redirects=False, **settings)
             if not response.is_redirect or request.method not in {"GET", "HEAD"}:
+                if call.to_file and response.ok:
+                    _save(response)
                 return response
+            response.close()
             target = urljoin(request.url, response.headers["location"])
             if urlsplit(target).scheme not in {"http", "https"}:
                 break
@@ -266,7 +276,7 @@ class Client:
         if pairs:
             url += ("&" if urlsplit(url).query else "?") + urlencode(pairs)
         # Those that go with every call may be credentials too: a host that is not the API's gets the call's own only.
-        trusts = is_trusted(url, self.base_url, self.allowed_hosts)
+        trusts = not call.anonymous and is_trusted(url, self.base_url, self.allowed_hosts)
         headers = {**(self._headers if trusts else {"User-Agent": self._headers["User-Agent"]}), **call.headers}
         if call.etag:
             headers["If-None-Match"] = call.etag
@@ -283,6 +293,7 @@ class Client:
     def _read_clock(self, response: requests.Response) -> None:
         if date := http_date(response.headers.get("date")):
             self._skew = date - datetime.now(timezone.utc)
+            self.knows_time = True
 
     def _renew(self, lease: Lease) -> bool:
         """Renew a credential, once for all threads that found out at the same time."""
@@ -293,6 +304,20 @@ class Client:
             done = lease.credential.refresh()
             self._refreshed_at[name] = time.monotonic()
             return done
+
+
+def _save(response: requests.Response) -> None:
+    """Move a body to a file, unpacked as its `Content-Encoding` says; one that breaks off raises as it would."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who reads it
+    try:
+        for part in response.iter_content(1 << 16):
+            file.write(part)
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    response.raw = file
+    response._content = b""  # noqa: SLF001 - for who looks for a reason in every answer's text
 
 
 def decoded(response: requests.Response) -> Any:

@@ -45,12 +45,14 @@ class RestStream(StatesBehindRows, RESTStream):
         bucket: which of the server's quotas its requests count in.
         tolerated: statuses for which a partition is skipped: logged, its bookmark kept, no failure.
         lookback: how far behind its bookmark an incremental stream begins, if the setting does not say.
+        learns_types: its schema was only seen in samples: columns that turn out to hold more are declared anew.
     """
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
     bucket = ""
     tolerated: frozenset[int] = frozenset()
     lookback = timedelta(0)
+    learns_types = False
     _tap: RestTap
 
     def __init__(self, tap: RestTap, *args: Any, **kwargs: Any) -> None:

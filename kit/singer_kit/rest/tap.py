@@ -78,6 +78,12 @@ class RestTap(CleanErrors, StopsAtState, Tap):
         """Requests of each quota, or of some by their buckets, that are left to others."""
         return 0
 
+    @property
+    def max_wait(self) -> float:
+        """Seconds that a request may be held up by limits."""
+        seconds: float = self.config.get("max_wait_seconds", 3900)
+        return seconds
+
     # What streams need
 
     @cached_property
@@ -88,21 +94,28 @@ class RestTap(CleanErrors, StopsAtState, Tap):
             self.redactor.add(credential.secrets)
         per_minute = config.get("max_requests_per_minute")
         budgets = [*self.budgets, *([Budget(per_minute, 60)] if per_minute else [])]
-        verify = config.get("ca_bundle") or bool(config.get("verify_tls", True))
-        return Client(
+        return self.new_client(
             config.get("api_url") or self.default_url,
-            user_agent=config.get("user_agent") or f"{self.name}/{self.plugin_version}",
             credentials=credentials,
             judge=self.judge,
             limiter=Limiter(
-                budgets, headers=self.quota_headers, reserve=self.reserve, max_wait=config.get("max_wait_seconds", 3900)
+                budgets, headers=self.quota_headers, reserve=self.reserve, max_wait=self.max_wait
             ),
-            retry=Retry(config.get("max_retries", 8)),
-            timeout=config.get("request_timeout_seconds", 300),
-            verify=verify,
-            proxy=config.get("proxy_url"),
             allowed_hosts=self.allowed_hosts(),
             headers=self.headers,
+        )
+
+    def new_client(self, url: str, **settings: Any) -> Client:
+        """A client with the settings that concern the network; also for a token's endpoint, beside the API's own."""
+        config = self.config
+        return Client(
+            url,
+            user_agent=config.get("user_agent") or f"{self.name}/{self.plugin_version}",
+            retry=Retry(config.get("max_retries", 8)),
+            timeout=config.get("request_timeout_seconds", 300),
+            verify=config.get("ca_bundle") or bool(config.get("verify_tls", True)),
+            proxy=config.get("proxy_url"),
+            **settings,
         )
 
     def allowed_hosts(self) -> Collection[str]:

@@ -44,6 +44,8 @@ def learn(
             if kind is None and name in properties:
                 continue  # null says nothing new
             types = properties.get(name, {}).get("type", ["null"])
+            if kind == "integer" and "number" in types:
+                continue
             if kind is None or kind not in types:
                 if name not in properties:
                     _logger.warning("Stream '%s': the API sends a new member '%s', which is passed on.", stream, name)

@@ -84,5 +84,6 @@ class StreamWriter:
 
     def _declare_unknown(self, records: list[dict[str, Any]]) -> None:
         properties = self._stream.stream_maps[0].transformed_schema["properties"]
-        if self._passes_unknown and learn(properties, records, self._known, stream=self._stream.name):
+        known = frozenset[str]() if self._stream.learns_types else self._known
+        if self._passes_unknown and learn(properties, records, known, stream=self._stream.name):
             self._stream._write_schema_message()

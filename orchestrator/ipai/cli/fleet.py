@@ -1,4 +1,4 @@
-"""Commands for the queue and those who serve it: worker, scheduler, up, cancel, schedule, quota."""
+"""Commands for the queue and those who serve it: worker, scheduler, up, worker-login, cancel, schedule, quota."""
 
 from __future__ import annotations
 
@@ -82,6 +82,26 @@ def up(
     _log_to_stderr(as_json)
     with platform.watch.serving(metrics_host, metrics_port):
         platform.fleet.work(concurrency=concurrency, queues=queues or None, lease_seconds=lease_seconds, schedule=True)
+
+
+@click.command("worker-login")
+@click.argument("name")
+@click.option(
+    "--loads", multiple=True, metavar="SCHEMA",
+    help="A schema of this database that targets load into, such as bronze; it is made, or handed over. Repeatable.",
+)  # fmt: skip
+@json_option
+@click.pass_obj
+def worker_login(platform: Platform, name: str, loads: tuple[str, ...], as_json: bool) -> None:
+    """Make a database login that may execute runs and nothing else, and print its URL, once.
+
+    Give it to `ipai worker` as IPAI_DATABASE_URL. A login that is there already gets a new password.
+    """
+    made = platform.fleet.worker_login(name, loads)
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(made.url)
 
 
 @click.command()
@@ -226,4 +246,4 @@ def _log_to_stderr(as_json: bool) -> None:
     logging.getLogger("procrastinate").setLevel(logging.ERROR)
 
 
-COMMANDS = (worker, scheduler, up, cancel, schedule, quota)
+COMMANDS = (worker, scheduler, up, worker_login, cancel, schedule, quota)

@@ -67,7 +67,14 @@ def health(context: click.Context, role: str | None, as_json: bool) -> None:
     else:
         print_table(
             ["check", "", "detail"],
-            [(each.name, "ok" if each.healthy else "FAILED", each.detail) for each in found.checks],
+            [
+                (
+                    each.name,
+                    "ok" if each.healthy else "FAILED",
+                    f"{each.detail.rstrip('.')}. Next: {each.hint}" if each.hint else each.detail,
+                )
+                for each in found.checks
+            ],
         )
     context.exit(found.code)
 

@@ -77,6 +77,7 @@ def _run(platform: Platform, name: str, detach: bool, wait: bool, verbose: bool,
     if as_json:
         print_json(result)
         return
+    _print_notes(platform, result.run)
     _print_streams(result.streams)
     rows = sum(stream.rows or 0 for stream in result.streams)
     console().print(f"Run {result.run.id} of {name} succeeded: {rows:,} rows in {result.run.seconds:.1f} s.")
@@ -90,10 +91,17 @@ def _enqueue(platform: Platform, name: str, wait: bool, as_json: bool, **asked: 
     elif ended is None:
         click.echo(f"Run {queued.id} of {name} is in the queue. Watch it with ipai status {name}.")
     elif ended.status == "succeeded":
+        _print_notes(platform, ended)
         console().print(f"Run {ended.id} of {name} succeeded in {ended.seconds or 0:.1f} s.")
     if ended is not None and ended.status != "succeeded":
         message = ended.error["message"] if ended.error else f"Run {ended.id} was {ended.status}."
         raise RunFailedError(message, hint=f"ipai logs {name} --run {ended.id}")
+
+
+def _print_notes(platform: Platform, run: Run) -> None:
+    """What ipai itself has to say of a run, such as streams that are no part of a backfill."""
+    for line in platform.logs(run.instance, run_id=run.id, side="ipai", limit=None)[1]:
+        click.echo(line.message)
 
 
 @click.command()

@@ -129,7 +129,7 @@ class Database:
         except psycopg.errors.InsufficientPrivilege as error:
             raise DatabaseError(
                 f"The database refuses the control plane: {_first_line(error)}",
-                hint="Use a role that may create and own schema connectors.",
+                hint="Use the login that owns schema connectors. A worker's own is for ipai worker alone.",
             ) from None
         except psycopg.Error as error:
             raise DatabaseError(f"The control plane's database refused: {_first_line(error)}") from None

@@ -162,10 +162,7 @@ class DriftStore(Room):
         ]  # fmt: skip
         more = len(new) - len(changes)
         payload = {"seen_by": seen_by, "ends_run": ends_run, "severities": counts, "changes": changes, "more": more}
-        self._emit("schema.drift", run.instance, run.id, payload)
-
-    def _emit(self, kind: str, instance: str, run_id: int | None, payload: Mapping[str, Any]) -> None:
-        self._rows("emit", kind=kind, instance=instance, run_id=run_id, payload=Jsonb(payload))
+        self._rows("tell", run_id=run.id, payload=Jsonb(payload))
 
     # What people do
 
@@ -190,7 +187,8 @@ class DriftStore(Room):
                 self._do("schedules_go_on", instance=instance)
                 ids = [each.id for each in decided]
                 kind = "schema.accepted" if status == "applied" else "schema.rejected"
-                self._emit(kind, instance, None, {"by": decided[0].decided_by, "drift": ids})
+                payload = Jsonb({"by": decided[0].decided_by, "drift": ids})
+                self._rows("emit", kind=kind, instance=instance, payload=payload)
         return decided
 
     def forget(self, instance: str) -> int:

@@ -8,6 +8,7 @@ from ipai.control_plane.database import Room
 from ipai.control_plane.records import FleetMember
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
 
@@ -31,6 +32,21 @@ class FleetStore(Room):
         (row,) = self._rows("platform_id")
         found: UUID = row["id"]
         return found
+
+    def make_login(self, name: str, password: str, loads: Sequence[str]) -> tuple[bool, str]:
+        """Make a login that may only work, or give one this password: whether it is new, and the login that did so.
+
+        Args:
+            loads: schemas of this database that its targets load into; they are made, or handed over.
+
+        Raises:
+            DatabaseError: this login may not do that, or the name is another role's.
+        """
+        with self._database.explained():
+            # Not the password itself, which would stand in the server's log where that has statements.
+            verifier = self._database.connection.pgconn.encrypt_password(password.encode(), name.encode()).decode()
+        (row,) = self._rows("make_login", name=name, password=verifier, loads=list(loads))
+        return row["is_new"], row["session_login"]
 
     def has_queue(self) -> bool:
         (row,) = self._rows("queue_tables")

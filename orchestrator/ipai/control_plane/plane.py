@@ -18,11 +18,16 @@ from ipai.control_plane.schedules import ScheduleStore
 from ipai.control_plane.secrets import SecretStore
 from ipai.control_plane.specs import SpecStore
 from ipai.control_plane.states import StateStore
+from ipai.errors import DatabaseError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from typing_extensions import Self
+
+
+# Null where nothing is set up yet.
+_OWNED = "select pg_has_role(nspowner, 'USAGE') from pg_namespace where nspname = 'connectors'"
 
 
 class ControlPlane:
@@ -69,7 +74,26 @@ class ControlPlane:
             queue.set_up(self._database.connection)
             return applied
 
+    def require_owner(self) -> None:
+        """See that this login may do everything here.
+
+        Raises:
+            DatabaseError: it may work at most.
+        """
+        if not self.is_owned():
+            raise DatabaseError(
+                "This database login is no owner of schema connectors, so it may execute runs at most.",
+                hint="Use the login that owns schema connectors; a worker's own is for ipai worker, without "
+                "--metrics-port.",
+            )
+
+    def is_owned(self) -> bool:
+        """Whether this login may do everything here."""
+        with self._database.explained():
+            return self._database.connection.execute(_OWNED).fetchone() != (False,)
+
     def pending_migrations(self) -> list[migrations.Migration]:
         """What `migrate` would apply."""
-        done = migrations.applied_versions(self._database.connection)
+        with self._database.explained():
+            done = migrations.applied_versions(self._database.connection)
         return [migration for migration in migrations.migrations() if migration.version not in done]

@@ -92,7 +92,7 @@ class StateStore(Room):
             except psycopg.errors.LockNotAvailable:
                 if ends_targets:
                     # A target that was left behind sits in a transaction over its part of the STATE.
-                    self._rows("end_targets", name=target_name(run.instance))
+                    self._rows("end_targets", instance=run.instance)
         raise DatabaseError(
             f"The bookmark of {run.instance} is locked by another session for longer than {_LOCK_TIMEOUT}.",
             hint="Look for it in pg_stat_activity; it is no session of a run that still counts.",
@@ -134,11 +134,6 @@ class StateStore(Room):
 def scope_of(run: Run) -> str:
     """The row that a run's parts are folded into."""
     return run.instance if run.kind == "sync" else f"{run.instance}#backfill.{run.first_run_id or run.id}"
-
-
-def target_name(instance: str) -> str:
-    """The `application_name` of a target's session, by which one that was left behind is found."""
-    return f"ipai target {instance}"[:63]
 
 
 def _folded(state: dict[str, Any], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ipai import interrupts
 from ipai.control_plane import ControlPlane
 from ipai.errors import DatabaseError, NotFoundError
+from ipai.redaction import EVERYTHING
 from ipai.scheduler import run_scheduler
 from ipai.worker import Worker, stop_on_signals
 
@@ -21,6 +26,18 @@ if TYPE_CHECKING:
     from ipai.service.platform import Platform
 
 
+_PASSWORD_BYTES = 24
+
+
+@dataclass(frozen=True)
+class WorkerLogin:
+    """A database login for workers, and the URL with its password; nothing else keeps that."""
+
+    login: str
+    url: str = field(repr=False)
+    is_new: bool
+
+
 @dataclass(frozen=True)
 class Fleet:
     """What keeps runs going without anybody at the keyboard."""
@@ -29,7 +46,7 @@ class Fleet:
 
     def work(self, *, concurrency: int, queues: Sequence[str] | None, lease_seconds: float, schedule: bool) -> None:
         """Be a worker, and a scheduler beside it if asked, until a signal ends it."""
-        self._set_up()
+        self._set_up(schedules=schedule)
         asyncio.run(self._work(concurrency, queues, lease_seconds, schedule=schedule))
 
     async def _work(
@@ -60,10 +77,34 @@ class Fleet:
 
     def schedule(self) -> None:
         """Be a scheduler until a signal ends it."""
-        self._set_up()
+        self._set_up(schedules=True)
         stop = threading.Event()
         with suppress(KeyboardInterrupt), interrupts.asking(stop.set):  # being told to end is how it ends
             run_scheduler(self._platform.connect, stop, self._platform.secret_keys)
+
+    def worker_login(self, name: str, loads: Sequence[str] = ()) -> WorkerLogin:
+        """Make a database login that may only work, or give one a new password.
+
+        Args:
+            loads: schemas of this database that its targets load into; they are made, or handed over.
+
+        Raises:
+            DatabaseError: the platform's own login may not make roles, or the name is another role's.
+        """
+        password = secrets.token_hex(_PASSWORD_BYTES)
+        with self._platform.control_plane() as control_plane:
+            is_new, owner = control_plane.fleet.make_login(name, password, loads)
+        url = self._platform.url
+        given = conninfo_to_dict(url).get("user")
+        # A pooler wants more than the name, such as postgres.PROJECT, and of this login the same.
+        user = name + str(given or owner).removeprefix(owner)
+        if "://" in url:
+            parts = urlsplit(url)
+            url = parts._replace(netloc=f"{quote(user)}:{password}@{parts.netloc.rpartition('@')[2]}").geturl()
+        else:
+            url = make_conninfo(url, user=user, password=password)
+        EVERYTHING.learn(url)
+        return WorkerLogin(name, url, is_new)
 
     def schedules(self, name: str | None = None) -> list[Schedule]:
         with self._platform.control_plane() as control_plane:
@@ -92,12 +133,17 @@ class Fleet:
                     f"No quota group {group!r} has a limit.", hint="ipai quota list shows those that have."
                 )
 
-    def _set_up(self) -> None:
+    def _set_up(self, *, schedules: bool) -> None:
         """See that the queue is there: the Supabase CLI knows only our own migrations."""
         with ControlPlane(self._platform.url) as control_plane:
+            if schedules:
+                control_plane.require_owner()
+            owned = control_plane.is_owned()
             if self._platform.database_url is None or not control_plane.pending_migrations():
-                control_plane.migrate()
-                return
+                if owned:
+                    control_plane.migrate()
+                if owned or control_plane.fleet.has_queue():
+                    return
         raise DatabaseError(
             "The control plane in this database is older than this version of ipai.", hint="Run ipai init."
         )

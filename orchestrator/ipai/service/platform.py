@@ -129,6 +129,7 @@ class Platform:
     @contextmanager
     def control_plane(self) -> Iterator[ControlPlane]:
         with self.connect() as control_plane:
+            control_plane.require_owner()
             if self.database_url is None:
                 control_plane.migrate()  # nobody else looks after the embedded one
             yield control_plane
@@ -138,6 +139,7 @@ class Platform:
     def init(self) -> list[Migration]:
         """Set up or upgrade the control plane; return the migrations applied now."""
         with self.connect() as control_plane:
+            control_plane.require_owner()
             return control_plane.migrate()
 
     @staticmethod

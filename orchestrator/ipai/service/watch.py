@@ -24,11 +24,12 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that health depends on; `code` is the exit code it leads to when it is not so."""
+    """One thing that health depends on; where it is not so, `hint` is the next step and `code` the exit code."""
 
     name: str
     healthy: bool
     detail: str
+    hint: str | None = None
     code: int = DatabaseError.exit_code
 
 
@@ -75,12 +76,15 @@ class Watch:
 
         Raises:
             IpaiError: the port is taken.
+            DatabaseError: this login may execute runs at most.
         """
         if port is None:
             yield
             return
         from ipai.metrics import serve  # noqa: PLC0415 - as above
 
+        with self._platform.connect() as control_plane:
+            control_plane.require_owner()  # whoever may only work sees its own runs
         server = serve(self._connect, version("ipai"), host, port)
         try:
             yield
@@ -102,7 +106,7 @@ class Watch:
                 if role is not None and checks[-1].healthy:
                     checks.append(_alive(control_plane, role))
         except DatabaseError as error:
-            checks.append(Check("database", healthy=False, detail=str(error)))
+            checks.append(Check("database", healthy=False, detail=str(error), hint=error.hint))
         return Health(checks)
 
     def _connect(self) -> ControlPlane:
@@ -116,7 +120,7 @@ def _schema(control_plane: ControlPlane) -> Check:
     pending = [migration.name for migration in control_plane.pending_migrations()]
     if pending or not control_plane.fleet.has_queue():
         missing = ", ".join(pending) or "the queue's tables"
-        return Check("schema", healthy=False, detail=f"not there yet: {missing}. Run ipai init.")
+        return Check("schema", healthy=False, detail=f"not there yet: {missing}.", hint="Run ipai init.")
     return Check("schema", healthy=True, detail="it is current")
 
 
@@ -124,7 +128,10 @@ def _alive(control_plane: ControlPlane, role: str) -> Check:
     host = socket.gethostname()
     found = sorted(control_plane.fleet.members(role, host), key=lambda each: each.silent_seconds)
     if not found:
-        return Check(role, healthy=False, detail=f"no {role} has been seen on {host}", code=1)
+        hint = f"ipai {role}, and see its log."
+        return Check(role, healthy=False, detail=f"no {role} has been seen on {host}", hint=hint, code=1)
     newest = found[0]
     detail = f"{newest.name} was seen {newest.silent_seconds:.0f} s ago"
-    return Check(role, healthy=newest.silent_seconds < FRESH_SECONDS, detail=detail, code=1)
+    if newest.silent_seconds < FRESH_SECONDS:
+        return Check(role, healthy=True, detail=detail)
+    return Check(role, healthy=False, detail=detail, hint="see its log, and restart it.", code=1)

@@ -1,22 +1,23 @@
 {#-
 The model has exactly one row for each key that lives in a Bronze table: none lost, none doubled, none left of deleted
 ones. Written without bronze_latest, so that a mistake there shows here.
-  table    source table; key: the model's column that holds its id; condition: which Bronze rows the model takes
+  table    source table, of the source `from_source`; key: the model's column that holds its id
+  bronze_key  what makes a Bronze row's id, of the type `key_type`; condition: which Bronze rows the model takes
   columns  'name type' of the Bronze columns that the condition uses (an older Odoo may lack them; then they are null)
 -#}
-{% test one_row_per_live_key(model, table, key, condition='true', columns=[]) %}
-    {%- set relation = source('odoo', table) -%}
+{% test one_row_per_live_key(model, table, key, condition='true', columns=[], from_source='odoo', bronze_key='id', key_type='bigint') %}
+    {%- set relation = source(from_source, table) -%}
     {%- set present = bronze_columns(relation) %}
 with latest as (
     {%- if present %}
-    select distinct on (id) bronze.*
+    select distinct on ({{ bronze_key }}) bronze.*
     from {{ relation }} as bronze
     order by
-        id{{ ', _sdc_sequence desc nulls last' if '_sdc_sequence' in present }}
+        {{ bronze_key }}{{ ', _sdc_sequence desc nulls last' if '_sdc_sequence' in present }}
         {{- ', write_date desc nulls last' if 'write_date' in present }}
         {{- ', _sdc_extracted_at desc nulls last' if '_sdc_extracted_at' in present }}
     {%- else %}
-    select null::bigint as id where false
+    select 1 as nothing where false
     {%- endif %}
 ),
 
@@ -24,7 +25,7 @@ expected as (
     select id
     from (
         select
-            id
+            {{ bronze_key if present else 'null::' ~ key_type }} as id
             {%- for column in columns %}, {{ bronze_column(present, column) }}{% endfor %}
         from latest
         {%- if '_sdc_deleted_at' in present %}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_kit.testing.api.openapi import scalar
 from singer_kit.testing.api.routes import nameless
-from singer_kit.testing.api.schemas import Schemas
+from singer_kit.testing.api.schemas import Schemas, defined
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -89,7 +89,7 @@ def _lacks(parameter: Mapping[str, Any], name: str, request: Request) -> bool:
 def _converted(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A schema, or a parameter, as JSON Schema: unknown properties fail, 64-bit integers are strings."""
     if "$ref" in schema:
-        return {"$ref": f"#/$defs/{schema['$ref']}"}
+        return {"$ref": defined(schema["$ref"])}
     kind = schema.get("type")
     if kind == "any" or kind is None:
         return {}

@@ -10,9 +10,15 @@ import jsonschema_rs
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
+_DEFINITIONS = "urn:definitions"
 _SHOWN = 5  # problems of one value that are worth reading
 _LONGEST = 300  # characters: some quote the whole value
 _IGNORED = frozenset({"example", "examples", "description", "title", "default", "externalDocs", "xml", "discriminator"})
+
+
+def defined(name: str) -> str:
+    """What refers to a definition of the document."""
+    return f"{_DEFINITIONS}#/$defs/{name}"
 
 
 class Schemas:
@@ -20,13 +26,14 @@ class Schemas:
 
     Args:
         definitions: the document's schemas by name.
-        convert: from the document's dialect to JSON Schema 2020-12, whose references are `#/$defs/NAME`.
+        convert: from the document's dialect to JSON Schema 2020-12, whose references are `defined(NAME)`.
 
     """
 
     def __init__(self, definitions: Mapping[str, Any], convert: Callable[[Any], Any]) -> None:
         self._convert = convert
-        self._definitions = {name: convert(schema) for name, schema in definitions.items()}
+        converted = {name: convert(schema) for name, schema in definitions.items()}
+        self._registry = jsonschema_rs.Registry([(_DEFINITIONS, {"$defs": converted})])
         self._compiled: dict[Hashable, jsonschema_rs.Draft202012Validator] = {}
 
     def problems(self, key: Hashable, schema: Mapping[str, Any], value: Any) -> list[str]:
@@ -41,7 +48,7 @@ class Schemas:
         validator = self._compiled.get(key)
         if validator is None:
             validator = self._compiled[key] = jsonschema_rs.Draft202012Validator(
-                {**self._convert(schema), "$defs": self._definitions}, validate_formats=True
+                self._convert(schema), validate_formats=True, registry=self._registry
             )
         if validator.is_valid(value):
             return []
@@ -71,7 +78,7 @@ def from_openapi(schema: Any, prefix: str) -> Any:
     if not isinstance(schema, dict):
         return schema
     if isinstance(reference := schema.get("$ref"), str):
-        return _nullable({"$ref": reference.replace(prefix, "#/$defs/", 1)}, schema)
+        return _nullable({"$ref": reference.replace(prefix, defined(""), 1)}, schema)
     written = {
         name: {each: from_openapi(value, prefix) for each, value in inner.items()}
         if name == "properties"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Iterator, Mapping
 
 _SMALL_PIPE = 4096  # bytes: a tap that nobody reads soon waits in the middle of its rows
 _CHUNK = 4096
-_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)  # Linux
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,8 @@ class TapCommand:
                     stderr=stderr,
                     env={**os.environ, "PYTHONWARNINGS": "", **self.environment},
                     cwd=folder,
+                    start_new_session=True,
+                    pipesize=-1 if interruption is None else _SMALL_PIPE,
                 )
                 with self._killed_when_late(process) as late:
                     stdout, reached = self._read(process, interruption)
@@ -111,7 +111,7 @@ class TapCommand:
 
         def kill() -> None:
             late.set()
-            process.kill()
+            _kill(process)
 
         timer = threading.Timer(self.timeout_seconds, kill)
         timer.start()
@@ -119,7 +119,7 @@ class TapCommand:
             yield late
         finally:
             timer.cancel()
-            process.kill()
+            _kill(process)
             process.wait()
 
     def _read(self, process: subprocess.Popen[bytes], interruption: Interruption | None) -> tuple[bytes, bool]:
@@ -127,8 +127,6 @@ class TapCommand:
         with process.stdout as pipe:
             if interruption is None:
                 return pipe.read(), True
-            if _SET_PIPE_SIZE is not None:
-                fcntl.fcntl(pipe, _SET_PIPE_SIZE, _SMALL_PIPE)
             head = b""
             while len(head) < interruption.after:
                 part = os.read(pipe.fileno(), min(_CHUNK, interruption.after - len(head)))
@@ -137,20 +135,26 @@ class TapCommand:
                 head += part
             if interruption.signal is None:
                 pipe.close()
-                return head, self._ended_soon(process)
-            process.send_signal(interruption.signal)
-            with _timer(self.grace_seconds, process.kill):
+                with _killed_after(self.grace_seconds, process):
+                    process.wait()
+                return head, True
+            if interruption.signal is signal.SIGKILL:
+                _kill(process)
+            else:
+                process.send_signal(interruption.signal)
+            with _killed_after(self.grace_seconds, process):
                 return head + pipe.read(), True
 
-    def _ended_soon(self, process: subprocess.Popen[bytes]) -> bool:
-        with _timer(self.grace_seconds, process.kill):
-            process.wait()
-        return True
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End it and what it has started: a wrapper's child would go on alone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
-def _timer(seconds: float, action: Any) -> Iterator[None]:
-    timer = threading.Timer(seconds, action)
+def _killed_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    timer = threading.Timer(seconds, _kill, (process,))
     timer.start()
     try:
         yield

@@ -49,7 +49,7 @@ where instance = %(instance)s and status = 'pending' and (%(seen_by)s::text is n
     and (%(streams)s::text[] is null or stream = any (%(streams)s)) and id <> all (%(met)s)
 
 -- name: drift_apply
-update connectors.schema_drift set status = 'applied', decided_at = clock_timestamp(), decided_by = null where id = any (%(ids)s)
+select connectors.work_apply_drift(%(ids)s)
 
 -- A person decides on what waits, or thinks better of a rejection.
 -- name: drift_decide
@@ -85,13 +85,13 @@ where %(instance)s::text is null or instance = %(instance)s
 order by status <> 'pending', id desc limit %(limit)s
 
 -- name: schedules_rest
-update connectors.connector_schedules set paused = true, paused_by = 'drift', next_at = null, updated_at = now()
-where instance = %(instance)s and not paused
+select connectors.rest_for_drift(%(instance)s)
 
 -- name: schedules_go_on
-update connectors.connector_schedules set paused = false, paused_by = null, next_at = null, updated_at = now()
-where instance = %(instance)s and paused_by = 'drift'
-    and not exists (select from connectors.schema_drift where instance = %(instance)s and status = 'pending')
+select connectors.go_on_after_drift(%(instance)s)
+
+-- name: tell
+select connectors.work_tell_drift(%(run_id)s, %(payload)s)
 
 -- name: emit
-select connectors.emit(%(kind)s, %(instance)s, %(run_id)s, %(payload)s)
+select connectors.emit(%(kind)s, %(instance)s, null, %(payload)s)

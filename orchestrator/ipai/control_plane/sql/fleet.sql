@@ -20,5 +20,8 @@ order by name
 -- name: platform_id
 select id from connectors.platform
 
+-- name: make_login
+select connectors.make_worker_login(%(name)s, %(password)s, %(loads)s) as is_new, session_user as session_login
+
 -- name: queue_tables
 select to_regclass('connectors_queue.procrastinate_jobs') is not null as there

@@ -1,5 +1,6 @@
 -- Runs: from the queue to their end, and what they said and moved. A heading names the statement below it. What changes a
--- run's status is a function of the schema, so that every face and every worker keeps to the same rules.
+-- run's status is a function of the schema, so that every face and every worker keeps to the same rules; those called work_…
+-- are for logins too that may only work, see docs/access.md.
 
 -- name: enqueue
 select {run} from connectors.enqueue_run(
@@ -7,13 +8,13 @@ select {run} from connectors.enqueue_run(
 )
 
 -- name: claim
-select outcome, token from connectors.claim_run(%(id)s, %(worker)s, make_interval(secs => %(lease_seconds)s))
+select outcome, token from connectors.work_claim(%(id)s, %(worker)s, make_interval(secs => %(lease_seconds)s))
 
 -- name: renew
-select id, cancel_requested from connectors.renew_leases(%(ids)s, %(tokens)s, make_interval(secs => %(lease_seconds)s))
+select id, cancel_requested from connectors.work_renew(%(ids)s, %(tokens)s, make_interval(secs => %(lease_seconds)s))
 
 -- name: finish
-select {run} from connectors.finish_run(
+select {run} from connectors.work_finish(
     %(id)s, %(token)s, %(status)s, %(error)s, %(error_kind)s, make_interval(secs => %(retry_after)s), %(retry_streams)s
 ) where id is not null
 
@@ -42,12 +43,7 @@ select pg_advisory_unlock(hashtextextended('ipai.instance.' || %(instance)s, 0))
 
 -- Whoever still holds the lock of an instance whose run has ended is a zombie.
 -- name: instance_lock_holders_end
-select pg_terminate_backend(l.pid)
-from pg_locks l join pg_stat_activity a using (pid),
-    hashtextextended('ipai.instance.' || %(instance)s, 0) key
-where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.database = a.datid
-    and l.classid::bigint = ((key >> 32) & x'ffffffff'::bigint) and l.objid::bigint = (key & x'ffffffff'::bigint)
-    and a.pid <> pg_backend_pid() and a.application_name like 'ipai%%'
+select connectors.work_end_holders(%(instance)s)
 
 -- name: running
 select {run} from connectors.connector_runs where instance = %(instance)s and status = 'running'

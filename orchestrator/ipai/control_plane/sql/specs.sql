@@ -26,12 +26,7 @@ select spec from connectors.connector_instances where name = %(name)s
 
 -- Every environment variable that a setting or a channel names.
 -- name: variables
-select distinct m[1] as name
-from (
-    select spec::text from connectors.connector_instances
-    union all select spec::text from connectors.connector_definitions
-    union all select concat_ws(' ', url, secret) from connectors.channels
-) named (settings), regexp_matches(named.settings, '\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}', 'g') m
+select connectors.named_variables() as name
 
 -- name: quota_upsert
 insert into connectors.quota_groups (name, max_running) values (%(name)s, %(max_running)s)

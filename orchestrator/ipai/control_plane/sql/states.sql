@@ -48,5 +48,4 @@ values (%(id)s, %(state)s)
 on conflict (id) do update set state = excluded.state, updated_at = now()
 
 -- name: end_targets
-select pg_terminate_backend(pid) from pg_stat_activity
-where application_name = %(name)s and pid <> pg_backend_pid() and datname = current_database()
+select connectors.work_end_targets(%(instance)s)

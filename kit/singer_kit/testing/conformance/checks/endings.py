@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CHECKS = Checks("ending")
 
-_TOO_FEW = "the run had ended before: the source has too few rows"
+_TOO_FEW = "everything had been printed before: the source has too few rows"
 
 
 @CHECKS.add("SIGTERM")
@@ -26,11 +26,11 @@ def sigterm(subject: Subject) -> Iterator[str]:
     """It ends soon, with another code than 0, behind a whole line, and its last STATE can be resumed from."""
     interruption = Interruption(_middle(subject), signal.SIGTERM)
     finished = subject.sync(interruption=interruption)
-    if not finished.reached or (finished.exit_code == 0 and len(finished.stdout) >= subject.clean_bytes):
-        raise NotApplicable(_TOO_FEW)
     if finished.exit_code in {None, -signal.SIGKILL}:
         yield f"it did not end within {subject.command.grace_seconds:.0f} seconds"
         return
+    if not finished.reached or len(finished.stdout) >= subject.clean_bytes:
+        raise NotApplicable(_TOO_FEW)
     if finished.exit_code == 0:
         yield "it ended with exit code 0 before the last row, as if it had finished"
     if not finished.stdout.endswith(b"\n"):
