@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_github.errors import QueryError
 from tap_github.graphql import Nodes
+from tap_github.queries import SURVEY
 from tap_github.times import instant
 
 if TYPE_CHECKING:
@@ -41,28 +42,15 @@ class Survey:
 
     @classmethod
     def of(cls, node: Node) -> Survey:
-        head = node["defaultBranchRef"] or {}
+        found = {name: node[name] or {"totalCount": 0} for name in SURVEY if name in node}
         newest = {
-            name: instant(rows[0]["updatedAt"]) if (rows := node[member]["nodes"]) else None
-            for name, member in (("pull_requests", "pullRequests"), ("milestones", "milestones"))
+            name: instant(rows[0]["updatedAt"]) if (rows := connection["nodes"]) else None
+            for name, connection in found.items()
+            if "nodes" in connection
         }
-        return cls(
-            {
-                "issues": node["issues"]["totalCount"],
-                "pull_requests": node["pullRequests"]["totalCount"],
-                "milestones": node["milestones"]["totalCount"],
-                "labels": (node["labels"] or {"totalCount": 0})["totalCount"],
-                "releases": node["releases"]["totalCount"],
-                "deployments": node["deployments"]["totalCount"],
-                "environments": node["environments"]["totalCount"],
-                "commit_comments": node["commitComments"]["totalCount"],
-                "forks": node["forkCount"],
-                "branches": node["branches"]["totalCount"] if node["branches"] else 0,
-            },
-            newest,
-            head.get("name"),
-            (head.get("target") or {}).get("oid"),
-        )
+        head = node["defaultBranchRef"] or {}
+        counts = {name: connection["totalCount"] for name, connection in found.items()}
+        return cls(counts, newest, head.get("name"), (head.get("target") or {}).get("oid"))
 
 
 class Together:

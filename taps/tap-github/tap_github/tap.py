@@ -159,7 +159,15 @@ class TapGitHub(RestTap):
 
     @cached_property
     def _surveys(self) -> Together:
-        ask = batches(self.github, "repositories", ["survey"], self.config["graphql_page_size"])
+        needed = {
+            name
+            for stream in self.streams.values()
+            if isinstance(stream, GitHubStream) and (stream.selected or stream.has_selected_descendents)
+            for name in (*stream.spec.counted, stream.spec.moved)
+            if name
+        }
+        names = ["survey", *(f"survey_{name}" for name in sorted(needed))]
+        ask = batches(self.github, "repositories", names, self.config["graphql_page_size"])
         return Together(ask, self.repositories(), make=Survey.of, keep=True)
 
     def report(self, where: str, error: PluginError) -> None:

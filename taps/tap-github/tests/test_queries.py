@@ -42,7 +42,9 @@ def test_a_full_batch_costs_less_than_a_request_each(name: str) -> None:
 
 
 def test_parts_are_those_of_streams() -> None:
-    assert {name for name, spec in STREAMS.items() if spec.batched} == PARTS.keys() - {"survey"}
+    assert {name for name, spec in STREAMS.items() if spec.batched} == {
+        name for name in PARTS if not name.startswith("survey")
+    }
 
 
 class Server:
@@ -68,6 +70,21 @@ def test_what_is_too_heavy_is_asked_in_halves() -> None:
     nodes = Nodes(server, "repositories", ["survey"], 4)
     assert [key for key, _ in nodes.read(list("abcd"))] == list("abcd")
     assert [len(ids) for ids in server.asked] == [4, 2, 1, 1, 1, 1]
+
+
+def test_what_nobody_may_know_is_not_asked_for_again() -> None:
+    denied = [{"type": "FORBIDDEN", "message": "Resource not accessible", "path": ["nodes", each, "deployments"]}
+              for each in (0, 1)]  # fmt: skip
+    server = Server({"data": {"nodes": [None, None]}, "errors": denied})
+    found = dict(Nodes(server, "repositories", ["survey"], 4).read(["a", "b"]))
+    assert [error.kinds for error in found.values()] == [{"FORBIDDEN"}] * 2
+    assert len(server.asked) == 1
+
+
+def test_a_query_that_timed_out_is_asked_in_halves() -> None:
+    late = {"data": None, "errors": [{"message": "Something went wrong while executing your query."}]}
+    server = Server(late, fine, fine)
+    assert [key for key, _ in Nodes(server, "repositories", ["survey"], 2).read(["a", "b"])] == ["a", "b"]
 
 
 def test_a_part_that_failed_is_asked_again_alone() -> None:

@@ -246,7 +246,8 @@ class Reading:
     def finish(self, **more: Any) -> Iterator[Page]:
         """All that belongs to the partition is written: the bookmarks of all its streams."""
         for member in self.selected:
-            yield member.page(state=member.bookmark(**more))
+            bookmark = member.bookmark(**more)
+            yield member.page(state={} if bookmark is None and "resume" in member.state else bookmark)
 
 
 def digest(rows: Any) -> str:

@@ -137,7 +137,7 @@ def _repository(found: Repository) -> Object:
     return _object(
         found.row, "Repository", nameWithOwner=found.full_name, owner=_object(found.row["owner"], "Organization"),
         defaultBranchRef=branch, stargazerCount=len(stars), isArchived=found.row["archived"], isFork=found.row["fork"],
-        isPrivate=found.row["private"], pullRequest=pull, isEmpty=tip is None, forkCount=0, refs=refs,
+        isPrivate=found.row["private"], pullRequest=pull, isEmpty=tip is None, forks=connection([], _plain), refs=refs,
         pullRequests=connection(list(found.pulls.values()), lambda row: _pull(found, row), _pull_state),
         issues=connection(issues, lambda row: _object(row, "Issue", state=row["state"].upper()), _issue_state),
         stargazers=connection(stars, _actor,
