@@ -329,6 +329,13 @@ def test_a_history_that_is_rewritten_from_its_beginning(fake, repository) -> Non
     assert_whole(fake, again, "commits")
 
 
+def test_a_commit_with_more_files_than_a_page_holds(fake, repository) -> None:
+    head = repository.history.branches["main"]
+    repository.files[head] = 250
+    rows = sync(fake, "commits", "commit_details").rows("commit_details")
+    assert {file["filename"] for file in rows[repository.id, head]["files"]} == {f"file{each}" for each in range(250)}
+
+
 def test_commits_of_other_branches(fake, repository) -> None:
     live(fake, fake.life.push, 3)
     live(fake, fake.life.open_pull, 2)

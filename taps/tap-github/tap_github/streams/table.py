@@ -70,7 +70,7 @@ CODE = (
     ),
     StreamSpec(
         "commit_details", f"{_REPO}/commits/{{ref}}", ("repo_id", "sha"), leader="commits", fill={"ref": "sha"},
-        replication_key="committed_at", columns=_COMMIT_DATES, tolerate=_TOO_LARGE, selected=False,
+        replication_key="committed_at", columns=_COMMIT_DATES, goes_on="files", tolerate=_TOO_LARGE, selected=False,
     ),
     StreamSpec(
         "check_runs", f"{_REPO}/commits/{{ref}}/check-runs", leader="commits", fill={"ref": "sha"},

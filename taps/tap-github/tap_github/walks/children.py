@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from singer_kit.rest import Page
+    from tap_github.client import Answer
     from tap_github.rows import Row
+    from tap_github.streams.spec import StreamSpec
     from tap_github.walks.reading import Member, Reading
 
 logger = logging.getLogger("tap-github")
@@ -127,12 +129,21 @@ def _listed(reading: Reading, member: Member, leader: Row) -> Iterator[list[Row]
                 accept=spec.accept,
                 paged=spec.paged,
             )
+            if spec.goes_on:
+                yield _joined(reading, spec, pages)
+                continue
             for place, answer in enumerate(pages):
                 tag = etag if answer.unchanged else answer.etag
                 if known is not None and not place and answer.next is None and tag:
                     member.digests[name] = tag
                 if not answer.unchanged and reading.check(answer, spec):
                     yield [{**row, **variant} for row in reading.rows_of(answer.body, spec)]
+
+
+def _joined(reading: Reading, spec: StreamSpec, pages: Iterator[Answer]) -> list[Row]:
+    """One row, whose list goes on over all pages."""
+    bodies = [answer.body for answer in pages if reading.check(answer, spec)]
+    return [{**bodies[0], spec.goes_on: [item for body in bodies for item in body.get(spec.goes_on, ())]}]
 
 
 def skip(member: Member, reason: str) -> None:

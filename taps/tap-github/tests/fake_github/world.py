@@ -72,6 +72,7 @@ class Repository:
     statuses: dict[int, list[Row]] = field(default_factory=dict)  # by deployment
     stars: list[tuple[Row, datetime]] = field(default_factory=list)
     subscribers: list[Row] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)  # how many a commit has changed, if not 1; by SHA
     languages: dict[str, int] = field(default_factory=dict)
     members: list[Row] = field(default_factory=list)  # of the organisation: who may be assigned
     discussions: list[Row] = field(default_factory=list)  # with their `comments`, and those with their `replies`
