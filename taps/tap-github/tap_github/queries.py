@@ -113,6 +113,14 @@ PARTS: dict[str, Part] = {
         _NEWEST,
         size=20,
     ),
+    # The beginning of a history; a repository with more is read by REST, 100 at a time.
+    "commits": Part(
+        "Repository",
+        "",
+        "defaultBranchRef { name target { ... on Commit { oid history(first: 25) {"
+        f" pageInfo {{ hasNextPage }} nodes {{ {_COMMIT} }} }} }} }} }}",
+        nodes="",
+    ),
     # Of discussions
     "discussion_comments": Part(
         "Discussion", "comments", f"{_COMMENT} replies {{ totalCount }}"

@@ -66,7 +66,7 @@ CODE = (
     ),
     StreamSpec(
         "commits", f"{_REPO}/commits", ("repo_id", "sha"), walk="commits", replication_key="committed_at",
-        columns=_COMMIT_DATES, tolerate=_GONE, empty=frozenset({409}), counted=("branches",),
+        columns=_COMMIT_DATES, tolerate=_GONE, empty=frozenset({409}), counted=("branches",), batched=rows.commit,
     ),
     StreamSpec(
         "commit_details", f"{_REPO}/commits/{{ref}}", ("repo_id", "sha"), leader="commits", fill={"ref": "sha"},

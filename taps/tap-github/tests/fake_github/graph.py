@@ -130,7 +130,8 @@ def _repository(found: Repository) -> Object:
         return connection(rows, lambda row: _ref(found, row, refPrefix))(info, **arguments)
 
     tip = found.history.branches.get(found.default_branch)
-    branch = None if tip is None else {"name": found.default_branch, "target": _commit(found, tip)}
+    branch = None if tip is None else {"name": found.default_branch, "target": {
+        **_commit(found, tip), "history": functools.partial(_history, found, tip)}}  # fmt: skip
     stars = [{**user, "starred_at": stamp(moment)} for user, moment in found.stars]
     issues = [row for row in found.issues.values() if "pull_request" not in row]
     languages = [{"id": name, "created_at": "", "name": name, "size": size} for name, size in found.languages.items()]
@@ -213,6 +214,13 @@ def _commit(found: Repository, sha: str) -> Object:
     parents = [{"id": each["sha"], "created_at": "", "oid": each["sha"]} for each in row["parents"]]
     return {**base, **people, "signature": signed or None, "parents": connection(parents, _plain),
             "comments": {"totalCount": inner["comment_count"]}}  # fmt: skip
+
+
+def _history(found: Repository, tip: str, info: Any, **arguments: Any) -> Object:
+    """Newest first; a position is enough, because what is behind a commit never changes."""
+    commits = found.history.reachable(tip)
+    rows = [{"id": number, "created_at": f"{number:09}", "sha": each.sha} for number, each in enumerate(commits)]
+    return connection(rows, lambda row: _commit(found, row["sha"]))(info, **arguments)
 
 
 def _issue_state(row: Row) -> str:

@@ -73,7 +73,9 @@ class RepositoryRoutes:
             "topics": lambda repository, _: Answer({"names": repository.row["topics"]}),
             "community/profile": lambda *_: Answer(whole("community-profile")),
             "readme": lambda *_: Answer(whole("content-file")),
-            "properties/values": lambda *_: Answer(whole("custom-property-values")),
+            "properties/values": lambda repository, _: Answer(
+                [{"property_name": name, "value": value} for name, value in repository.row["custom_properties"].items()]
+            ),
             "actions/workflows": lambda repository, request: self._plain(
                 repository, request, repository.workflows, items="workflows"
             ),

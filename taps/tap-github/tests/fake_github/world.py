@@ -182,7 +182,8 @@ class World:
                    name=name, full_name=full_name, owner=account, organization=account, default_branch="main",
                    created_at=self.now, updated_at=self.now, pushed_at=self.now, language=None, fork=False,
                    archived=False, disabled=False, private=False, stargazers_count=0, open_issues_count=0,
-                   has_issues=True, topics=["data"], **values)  # fmt: skip
+                   has_issues=True, topics=["data"], custom_properties={"environment": "production", "teams": ["a"]},
+                   **values)  # fmt: skip
         for inner in ("parent", "source", "template_repository"):
             row.pop(inner, None)
         repository = self.repositories[row["id"]] = Repository(
