@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from fake_github import TOKEN, FakeGitHub
 from harness import sync
-from singer_kit.testing.api import Answer, Fault
 from truth import truth
 
-from fake_github import TOKEN, FakeGitHub
+from singer_kit.testing.api import Answer, Fault
 
 MINUTE = timedelta(minutes=1)
 
@@ -41,8 +41,7 @@ def waits(monkeypatch: pytest.MonkeyPatch):
 
     running: list[FakeGitHub] = []
     monkeypatch.setattr("singer_kit.rest.tap.Limiter", Limiter)
-    waited_running = Waits(waited, running)
-    return waited_running
+    return Waits(waited, running)
 
 
 class Waits:

@@ -6,12 +6,12 @@ import json
 
 import jsonschema
 import pytest
+from fake_github import FakeGitHub
 from harness import EVERYTHING, key_of, sync
-from tap_github.streams.stream import SCHEMAS
-from tap_github.streams.table import STREAMS
 from truth import MARKS, truth
 
-from fake_github import FakeGitHub
+from tap_github.streams.stream import SCHEMAS
+from tap_github.streams.table import STREAMS
 
 # What a repository of the fake has none of, or denies.
 ABSENT = {"artifacts", "forks", "dependabot_alerts", "code_scanning_alerts", "secret_scanning_alerts",
@@ -92,7 +92,10 @@ def test_graphql_brings_the_rows_of_rest(fake, run) -> None:
         for key, row in rest.items():
             other = json.loads(json.dumps(graphql[key]).replace(fake.url, "https://api.github.com"))
             for name in row.keys() - lacking.get(stream, set()):
-                assert _comparable(stream, name, other.get(name)) == _comparable(stream, name, row[name]), (stream, name)
+                assert _comparable(stream, name, other.get(name)) == _comparable(stream, name, row[name]), (
+                    stream,
+                    name,
+                )
 
 
 def _comparable(stream: str, name: str, value):

@@ -6,6 +6,7 @@ Every member of a listing's items becomes a nullable property (but the key); obj
 GitHub adds to them all the time. What only GraphQL has, or is no list, is written down here.
 """
 
+# ruff: noqa: INP001
 from __future__ import annotations
 
 import gzip
@@ -99,7 +100,7 @@ class Document:
 
     def __init__(self, path: str) -> None:
         data = Path(path).read_bytes()
-        self._root = json.loads((gzip.decompress(data) if path.endswith(".gz") else data))
+        self._root = json.loads(gzip.decompress(data) if path.endswith(".gz") else data)
 
     def properties(self, path: str, records: str, media: str) -> Schema:
         """The members of a listing's items."""

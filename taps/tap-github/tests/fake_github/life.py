@@ -407,7 +407,7 @@ class Life:
             return
         discussion = self._random.choice(repository.discussions)
         comments = discussion["comments"]
-        if comments and self._random.random() < 0.5:  # noqa: PLR2004
+        if comments and self._random.random() < 0.5:
             comment = self._random.choice(comments)
             comment["replies"].append(self._said(repository, "DC", reply_to=comment["node_id"], replies=[]))
         else:
