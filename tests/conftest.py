@@ -246,7 +246,7 @@ Specs = dict[str, dict[str, Any]]
 def connectors() -> Specs:
     """The specs of the platform's own connectors, without `install`: the commands of this environment are used."""
     specs = {}
-    for name in ("odoo", "postgres"):
+    for name in ("github", "odoo", "postgres", "rest-api"):
         spec = YAML(typ="safe").load(REPOSITORY / "catalogs" / name / "connector.yaml")
         spec["plugin"] = {"command": spec["plugin"]["command"]}
         specs[name] = spec
