@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ipai.runs import RunResult
 
 # They have environments of their own in tox.ini, of the same names.
-collect_ignore = ["connections", "image", "supabase", "thirdparty"]
+collect_ignore = ["connections", "image", "meltano", "supabase", "thirdparty"]
 
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
