@@ -197,7 +197,7 @@ def test_an_app_asks(waits, pem: str, form: str, tmp_path) -> None:
 def test_installation_tokens_are_renewed_before_they_end(waits, pem: str) -> None:
     with make(waits, tokens=[], repositories=6) as fake:
         fake.clock.per_request = timedelta(minutes=3)
-        run = sync(fake, *STREAMS, auth_token=None, app_id="1", app_private_key=pem)
+        run = sync(fake, *STREAMS, auth_token=None, app_id="1", app_private_key=pem, max_concurrency=1)
         assert run.rows("issues").keys() == truth(fake, "issues").keys()
         assert len(fake.api.log.of("/app/installations/{installation_id}/access_tokens")) >= 2
         refused = [each.template for each in fake.api.log.of(status=401)]

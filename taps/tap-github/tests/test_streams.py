@@ -22,6 +22,7 @@ ABSENT = {"artifacts", "forks", "dependabot_alerts", "code_scanning_alerts", "se
 def fake():
     with FakeGitHub(repositories=3, events=500) as fake:
         fake.life.add_project(fake.world.organizations["acme-0"])
+        fake.clock.advance(3600)  # nothing is so young that others may still come in beside it
         yield fake
 
 
@@ -115,7 +116,8 @@ def test_an_unchanged_second_run_sends_nothing_and_costs_next_to_nothing(fake, r
     assert again.state == run.state
     # Asked for in full: the listing of repositories (twice, by owner and by user), the teams and the organization,
     # whose members must be known; and what the fake denies.
-    paid = [each for each in fake.api.log if each.status == 200 and each.request.method == "GET"]
+    paid = [each for each in fake.api.log if each.status == 200 and each.request.method == "GET"
+            and each.template != "/rate_limit"]  # fmt: skip
     assert len(paid) <= 4
     assert len(fake.api.log.of("/graphql")) <= 8
 

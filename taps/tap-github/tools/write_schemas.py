@@ -57,7 +57,8 @@ WRITTEN_DOWN: dict[str, Schema] = {
         "author_association": TEXT, "author": OBJECT, "committer": OBJECT, "message": TEXT, "label": OBJECT,
         "assignee": OBJECT, "assigner": OBJECT, "milestone": OBJECT, "rename": OBJECT, "source": OBJECT,
         "review_requester": OBJECT, "requested_reviewer": OBJECT, "requested_team": OBJECT, "dismissed_review": OBJECT,
-        "lock_reason": TEXT, "project_card": OBJECT, "comments": OBJECTS, "performed_via_github_app": OBJECT,
+        "lock_reason": TEXT, "project_card": OBJECT, "comments": OBJECTS, "issue_url": TEXT, "reactions": OBJECT,
+        "minimized": OBJECT, "pin": OBJECT, "performed_via_github_app": OBJECT,
     },
     "pull_request_details": {
         "id": COUNT, "node_id": TEXT, "number": COUNT, "updated_at": INSTANT, "additions": COUNT, "deletions": COUNT,
@@ -91,7 +92,8 @@ WRITTEN_DOWN: dict[str, Schema] = {
 # One of an organization's listing, of a search or of an App's installation has members that the others lack.
 SIBLINGS = {
     "repositories": ["/repos/{owner}/{repo}", "/search/repositories", "/installation/repositories"],
-    "users": [],
+    "team_repositories": ["/repos/{owner}/{repo}"],
+    "user_repositories": ["/repos/{owner}/{repo}"],
 }
 
 

@@ -14,6 +14,7 @@ from tap_github.settings import SETTINGS
 from tap_github.streams.table import STREAMS
 
 README = Path(__file__).parent.parent / "README.md"
+_OF_THE_SDK = ("stream_map", "faker_", "flattening_", "batch_", "emit_")  # which adds them once a tap is made
 _WALKS = {
     "repositories": "those of which anything has changed",
     "listing": "whole, if it has changed",
@@ -31,6 +32,8 @@ def settings() -> str:
     """A row each."""
     lines = ["| setting | default | what |", "|---|---|---|"]
     for name, value in SETTINGS["properties"].items():
+        if name.startswith(_OF_THE_SDK):
+            continue
         default = "" if value.get("default") is None else f"`{json.dumps(value['default'])}`"
         secret = "secret. " if value.get("secret") else ""
         lines.append(f"| `{name}` | {default} | {secret}{value['description']} |")
