@@ -217,8 +217,17 @@ def test_the_readme_s_lines_are_all_right() -> None:
     for row in rows:
         part = yaml.safe_load(row.replace("{…}", "{}").replace("…", "https://x"))
         top = {key: value for key, value in part.items() if key in {"auth", "rate_limit"}}
-        streams = [{"name": "a", "path": "/a", **{k: v for k, v in part.items() if k not in top}}, {"name": "orders", "path": "/o"}]
-        data = {"version": 1, "base_url": "https://x", "settings": {n: {} for n in ("key", "id", "secret", "token")}, **top, "streams": streams}
+        streams = [
+            {"name": "a", "path": "/a", **{k: v for k, v in part.items() if k not in top}},
+            {"name": "orders", "path": "/o"},
+        ]
+        data = {
+            "version": 1,
+            "base_url": "https://x",
+            "settings": {n: {} for n in ("key", "id", "secret", "token")},
+            **top,
+            "streams": streams,
+        }
         if part.get("pagination", {}).get("kind") == "relay":
             streams[0]["graphql"] = {"query": "x"}
         source = Source(None, "README.md", Path())
@@ -290,7 +299,7 @@ def test_a_dry_run_prints_requests_and_sends_none(api, tmp_path) -> None:
     )
     output = command("--config", str(config), "--dry-run")
     assert output.exit_code == 0, output.stderr
-    assert f'POST {api.url}/orders/search' in output.stderr
+    assert f"POST {api.url}/orders/search" in output.stderr
     assert '{"after":1704067200,"key":"***"}' in output.stderr
     assert f"GET {api.url}/orders/<id>/lines?token=***" in output.stderr
     assert not api.log
