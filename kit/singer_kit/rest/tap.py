@@ -98,9 +98,7 @@ class RestTap(CleanErrors, StopsAtState, Tap):
             config.get("api_url") or self.default_url,
             credentials=credentials,
             judge=self.judge,
-            limiter=Limiter(
-                budgets, headers=self.quota_headers, reserve=self.reserve, max_wait=self.max_wait
-            ),
+            limiter=Limiter(budgets, headers=self.quota_headers, reserve=self.reserve, max_wait=self.max_wait),
             allowed_hosts=self.allowed_hosts(),
             headers=self.headers,
         )

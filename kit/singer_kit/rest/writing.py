@@ -84,6 +84,7 @@ class StreamWriter:
 
     def _declare_unknown(self, records: list[dict[str, Any]]) -> None:
         properties = self._stream.stream_maps[0].transformed_schema["properties"]
-        known = frozenset[str]() if self._stream.learns_types else self._known
+        # What is deselected counts as known either way: it is not written, and so not declared.
+        known = self._known - self._columns if self._stream.learns_types else self._known
         if self._passes_unknown and learn(properties, records, known, stream=self._stream.name):
             self._stream._write_schema_message()

@@ -26,6 +26,18 @@ def marks(stream: Stream) -> bool:
     return stream.deletion is not None and stream.deletion.mode in {"soft", "field"}
 
 
+def check_memory(stream: Stream, memory: Memory) -> None:
+    """Refuse a mode that cannot do without a memory.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if stream.deletion is not None and stream.deletion.mode == "soft" and not memory.lasts:
+        raise ConfigurationError(
+            f"Stream '{stream.name}': deletion mode soft has to remember ids between runs. Next: set state_dir."
+        )
+
+
 class Deletions:
     """The `deletion` of one stream.
 
@@ -47,10 +59,6 @@ class Deletions:
         self._fraction = max_fraction if own is None else own
         self._now = to_rfc3339(started.replace(microsecond=0))
         self._soft = stream.deletion.mode == "soft"
-        if self._soft and not memory.lasts:
-            raise ConfigurationError(
-                f"Stream '{stream.name}': deletion mode soft has to remember ids between runs. Next: set state_dir."
-            )
         self._former: dict[str, Any] = (memory.read(f"ids.{stream.name}") or {}) if self._soft else {}
         self._latest: dict[str, Any] = {}
 

@@ -29,7 +29,9 @@ def first_request(tap: TapRestApi, spec: Stream) -> str:
     url = draft.url if "://" in draft.url else f"{tap.client.base_url}{draft.url.lstrip('/')}"
     request = requests.Request(draft.method, url, params=_repeated(draft.params)).prepare()
     assert request.url is not None  # noqa: S101
-    lines = [f"{draft.method} {request.url.replace('%3C', '<').replace('%3E', '>').replace('%253C', '<').replace('%253E', '>')}"]
+    lines = [
+        f"{draft.method} {request.url.replace('%3C', '<').replace('%3E', '>').replace('%253C', '<').replace('%253E', '>')}"
+    ]
     lines += [f"{name}: {value}" for name, value in draft.headers.items()]
     if draft.json is not None or draft.form is not None:
         lines.append(json_text(draft.form if draft.json is None else draft.json))

@@ -1,6 +1,6 @@
 """The language as documents: a JSON Schema for editors, and the reference of all keys. Both from the classes themselves.
 
-    python -m tap_rest_api.reference          writes manifest.schema.json and REFERENCE.md into the current folder
+python -m tap_rest_api.reference          writes manifest.schema.json and REFERENCE.md into the current folder
 """
 
 from __future__ import annotations

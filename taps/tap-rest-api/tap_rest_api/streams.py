@@ -210,7 +210,11 @@ class _Reading:
         incremental = cursor.spec
         leaves_out = incremental.client_filter or begin != emits_from
         self._progress = Progress(
-            cursor, lambda: self._tap.horizon.replace(microsecond=0), self._state, emits_from if leaves_out else None, stream.name
+            cursor,
+            lambda: self._tap.horizon.replace(microsecond=0),
+            self._state,
+            emits_from if leaves_out else None,
+            stream.name,
         )
         spans = cursor.spans(begin, self._tap.started)
         if incremental.parallel_windows > 1:
@@ -291,7 +295,8 @@ class _Reading:
             span, self._scope, old=span.start, etag=self._etag(span), job=self._state.get("job")
         ):
             if rows.job is not None:
-                yield Page([], {**self._state, "job": rows.job})
+                self._state = {**self._state, "job": rows.job}
+                yield Page([], self._state)
                 continue
             if rows.unchanged:
                 self._whole_answer = {name: self._state[name] for name in ("etag", "etag_of")}

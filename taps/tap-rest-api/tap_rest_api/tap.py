@@ -15,6 +15,7 @@ from singer_kit.rest import RestStream, RestTap
 from tap_rest_api.authorizing import Surroundings, credentials, sessions
 from tap_rest_api.checks import check
 from tap_rest_api.decoding import is_text
+from tap_rest_api.deletions import check_memory
 from tap_rest_api.dry_run import first_request
 from tap_rest_api.fields import Shaping
 from tap_rest_api.incremental import Cursor
@@ -198,6 +199,7 @@ class TapRestApi(RestTap):
         """
         found: list[RestStream] = []
         for spec in self.specs.values():
+            check_memory(spec, self.memory)
             stream = ManifestStream(self, spec, self._schemas.of(spec))
             found.append(stream)
             for child in spec.children_inline or []:

@@ -41,7 +41,7 @@ class FakeErp:
         self.logged_out: list[str] = []
         self.polls = 0
         self.searches: list[tuple[str, str]] = []
-        self.stock = "warehouse;sku;qty\r\nNORD;Käse;1,5\r\n\"SÜD;2\";\"Two\nlines \"\"q\"\"\";1000\r\n".encode("cp1252")
+        self.stock = 'warehouse;sku;qty\r\nNORD;Käse;1,5\r\n"SÜD;2";"Two\nlines ""q""";1000\r\n'.encode("cp1252")
         self.api.gates.append(self._gate)
         for method, path, handler in (
             ("POST", "/login", self._login),
@@ -87,7 +87,11 @@ class FakeErp:
         )
         # Both ends are included, so a row on the seam of two windows is in both.
         found = sorted(
-            (each for each in self.orders if each["company"] == request.json["company"] and start <= each["_changed"] <= end),
+            (
+                each
+                for each in self.orders
+                if each["company"] == request.json["company"] and start <= each["_changed"] <= end
+            ),
             key=lambda each: (each["_changed"], each["number"]),
         )
         at = int(request.json["cursor"] or 0)

@@ -80,7 +80,10 @@ def run(manifest: dict[str, Any], state: dict[str, Any] | None = None, *, catalo
     output = Output()
     try:
         tap = TapRestApi(
-            config={"manifest": manifest, "max_retries": 3, **config}, state=state, catalog=catalog, validate_config=True
+            config={"manifest": manifest, "max_retries": 3, **config},
+            state=state,
+            catalog=catalog,
+            validate_config=True,
         )
         tap.sync_all()
     except PluginError as error:
@@ -109,4 +112,6 @@ def command(*arguments: str, **environment: str) -> Output:
         messages = parse(done.stdout)
     except ValueError:
         messages = []
-    return Output(messages, None, done.returncode, done.stderr if messages or done.returncode else done.stderr + done.stdout)
+    return Output(
+        messages, None, done.returncode, done.stderr if messages or done.returncode else done.stderr + done.stdout
+    )

@@ -251,7 +251,16 @@ def test_a_large_file_stays_out_of_memory(api, tmp_path) -> None:
 def test_types_are_seen_in_samples(api) -> None:
     rows = [
         {"id": 1, "a": None, "n": 1, "t": "2024-01-01T00:00:00Z", "d": "2024-01-01", "o": {"x": 1}, "l": [], "m": 1},
-        {"id": 2, "a": None, "n": 1.5, "t": "2024-01-01T00:00:00.5+02:00", "d": "x", "o": {"y": "z"}, "l": ["a"], "m": "s"},
+        {
+            "id": 2,
+            "a": None,
+            "n": 1.5,
+            "t": "2024-01-01T00:00:00.5+02:00",
+            "d": "x",
+            "o": {"y": "z"},
+            "l": ["a"],
+            "m": "s",
+        },
     ]
     answer(api, Answer(rows))
     schema = run(manifest(api, ROWS)).schema("rows")
@@ -297,7 +306,9 @@ def test_inferred_types_are_kept(api, tmp_path) -> None:
 
 
 def test_casts_and_names(api) -> None:
-    answer(api, Answer([{"orderId": "7", "at": "27.10.2024", "ok": "yes", "raw": {"a": 1.10}, "none": "-", "n": "0.10"}]))
+    answer(
+        api, Answer([{"orderId": "7", "at": "27.10.2024", "ok": "yes", "raw": {"a": 1.10}, "none": "-", "n": "0.10"}])
+    )
     spec = {
         "name": "rows",
         "path": "/rows",
@@ -326,7 +337,9 @@ def test_casts_and_names(api) -> None:
 
 def test_a_value_that_cannot_be_cast_is_named(api) -> None:
     answer(api, Answer([{"id": "seven"}]))
-    output = run(manifest(api, {**ROWS, "fields": {"cast": {"id": "integer"}}, "schema": {"mode": "inline", "inline": {}}}))
+    output = run(
+        manifest(api, {**ROWS, "fields": {"cast": {"id": "integer"}}, "schema": {"mode": "inline", "inline": {}}})
+    )
     assert output.exit_code == 5
     assert "Stream 'rows': field 'id' cannot be cast to integer: 'seven'" in str(output.error)
 
@@ -336,7 +349,14 @@ def test_params(api) -> None:
     answer(api, Answer([]))
     spec = {
         **ROWS,
-        "params": {"a": None, "b": "${config.missing}", "c": [1, 2], "d": "${config.ids|join:,}", "e": True, "f": "x${config.missing}"},
+        "params": {
+            "a": None,
+            "b": "${config.missing}",
+            "c": [1, 2],
+            "d": "${config.ids|join:,}",
+            "e": True,
+            "f": "x${config.missing}",
+        },
     }
     run(manifest(api, spec, settings={"missing": {}, "ids": {"type": "array"}}), settings={"ids": [7, 8]})
     assert api.log[-1].request.pairs == (("c", "1"), ("c", "2"), ("d", "7,8"), ("e", "true"), ("f", "x"))

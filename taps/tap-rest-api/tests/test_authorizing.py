@@ -55,7 +55,12 @@ def test_where_a_key_goes(api, caplog, auth, seen) -> None:
 def test_no_secret_in_any_output_of_the_command(api, tmp_path) -> None:
     api.route("GET", "/rows", lambda _: Answer({"message": f"no {CANARY}"}, 400))
     config = tmp_path / "config.json"
-    spec = manifest(api, {**ROWS, "params": {"k": "${config.token}"}}, settings=SECRET, auth={"kind": "bearer", "token": "${config.token}"})
+    spec = manifest(
+        api,
+        {**ROWS, "params": {"k": "${config.token}"}},
+        settings=SECRET,
+        auth={"kind": "bearer", "token": "${config.token}"},
+    )
     config.write_text(json.dumps({"manifest": spec, "settings": {"token": CANARY}}))
     for arguments in ((), ("--discover",), ("--dry-run",), ("--about",)):
         output = command("--config", str(config), *arguments)
@@ -75,7 +80,9 @@ class Tokens:
         self.expires_in = expires_in
         api.route("POST", "/token", self._token)
         pages = Collection(lambda _: [{"id": n} for n in range(1, 10)], page_numbers("data"))
-        api.route("GET", "/rows", lambda r: pages(r) if r.credential in self.good else Answer({"message": "expired"}, 401))
+        api.route(
+            "GET", "/rows", lambda r: pages(r) if r.credential in self.good else Answer({"message": "expired"}, 401)
+        )
 
     def _token(self, request):
         self.forms.append((request.form, request.headers.get("Authorization")))
@@ -87,8 +94,18 @@ class Tokens:
 
 
 def oauth(api, stream=None, **auth):
-    auth = {"kind": "oauth2", "token_url": f"{api.url}/token", "client_id": "me", "client_secret": "${config.token}", **auth}
-    rows = {**ROWS, "records": {"path": "$.data[*]"}, "pagination": {"kind": "page", "param": "page", "size": 3, "size_param": "per_page"}}
+    auth = {
+        "kind": "oauth2",
+        "token_url": f"{api.url}/token",
+        "client_id": "me",
+        "client_secret": "${config.token}",
+        **auth,
+    }
+    rows = {
+        **ROWS,
+        "records": {"path": "$.data[*]"},
+        "pagination": {"kind": "page", "param": "page", "size": 3, "size_param": "per_page"},
+    }
     return manifest(api, stream or rows, auth=auth, settings=SECRET)
 
 
@@ -102,7 +119,13 @@ def test_a_token_that_expires_between_two_pages(api) -> None:
     assert [(each.request.query["page"], each.status) for each in api.log.of("/rows")] == [
         ("1", 200), ("2", 200), ("3", 401), ("3", 200), ("4", 200),
     ]  # fmt: skip
-    form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": CANARY, "scope": "a b", "audience": "x"}
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": "me",
+        "client_secret": CANARY,
+        "scope": "a b",
+        "audience": "x",
+    }
     assert tokens.forms[0] == (form, None)
 
 
@@ -195,13 +218,24 @@ def test_a_signed_token(api) -> None:
 
     api.route("POST", "/token", check)
     api.route("GET", "/rows", lambda r: Answer([{"id": 1}]) if r.credential == "good" else Answer({}, 401))
-    signed = {"algorithm": "RS256", "key": "${config.token}", "claims": {"iss": "me", "aud": "api"}, "headers": {"kid": "k1"}}
+    signed = {
+        "algorithm": "RS256",
+        "key": "${config.token}",
+        "claims": {"iss": "me", "aud": "api"},
+        "headers": {"kid": "k1"},
+    }
     spec = oauth(api, ROWS, grant="jwt_bearer", jwt={"kind": "jwt", **signed})
     assert run(spec, settings={"token": pem}).column("rows", "id") == [1]
     assert seen == [("me", "k1")]
 
     direct = manifest(api, ROWS, auth={"kind": "jwt", **signed}, settings=SECRET)
-    api.route("GET", "/rows", lambda r: Answer([{"id": jwt.decode(r.credential, key.public_key(), algorithms=["RS256"], audience="api")["exp"] > 0}]))
+    api.route(
+        "GET",
+        "/rows",
+        lambda r: Answer(
+            [{"id": jwt.decode(r.credential, key.public_key(), algorithms=["RS256"], audience="api")["exp"] > 0}]
+        ),
+    )
     assert run(direct, settings={"token": pem}).column("rows", "id") == [True]
     assert run(direct, settings={"token": "no key"}).exit_code == 2
 
@@ -216,7 +250,10 @@ def test_a_pool_takes_the_one_with_more_left(api) -> None:
         return Answer([{"id": page}] if page < 9 else [], headers=headers)
 
     api.route("GET", "/rows", rows)
-    pool = {"kind": "pool", "members": [{"kind": "bearer", "token": "one-token"}, {"kind": "bearer", "token": "two-token"}]}
+    pool = {
+        "kind": "pool",
+        "members": [{"kind": "bearer", "token": "one-token"}, {"kind": "bearer", "token": "two-token"}],
+    }
     spec = manifest(api, {**ROWS, "pagination": {"kind": "page", "param": "page"}}, auth=pool)
     assert len(run(spec).records("rows")) == 8
     assert left["one-token"] >= 0
@@ -246,10 +283,16 @@ def test_a_next_page_on_another_host_is_refused(api, other, kind) -> None:
     assert not other.log
 
 
-@pytest.mark.parametrize("link", ["?page=2", "/rows?page=2", "rows?page=2", "//{host}/rows?page=2", "http://{host}/rows?page=2"])
+@pytest.mark.parametrize(
+    "link", ["?page=2", "/rows?page=2", "rows?page=2", "//{host}/rows?page=2", "http://{host}/rows?page=2"]
+)
 def test_links_without_a_host(api, link) -> None:
     link = link.format(host=api.url.removeprefix("http://"))
-    api.route("GET", "/rows", lambda r: Answer({"data": [{"id": int(r.query.get("page", 1))}], "next": None if r.query else link}))
+    api.route(
+        "GET",
+        "/rows",
+        lambda r: Answer({"data": [{"id": int(r.query.get("page", 1))}], "next": None if r.query else link}),
+    )
     spec = {**ROWS, "records": {"path": "$.data[*]"}, "pagination": {"kind": "next_url", "path": "$.next"}}
     assert run(manifest(api, spec)).column("rows", "id") == [1, 2]
 

@@ -68,7 +68,11 @@ def github():
         ]
         issues = {
             "r1": [
-                issue(n, f"2024-03-{1 + n // 24:02}T{n % 24:02}:00:00Z", **({"pull_request": {"url": "x"}} if n % 2 else {}))
+                issue(
+                    n,
+                    f"2024-03-{1 + n // 24:02}T{n % 24:02}:00:00Z",
+                    **({"pull_request": {"url": "x"}} if n % 2 else {}),
+                )
                 for n in range(1, 251)
             ],
             "r3": [issue(900, "2024-01-20T00:00:00Z", performed_via_github_app={"id": 1})],
@@ -79,7 +83,9 @@ def github():
     data = Github()
     with FakeApi() as api:
         data.api = api
-        api.gates.append(lambda request: None if request.credential == "ghp_s3cret" else Answer({"message": "Bad"}, 401))
+        api.gates.append(
+            lambda request: None if request.credential == "ghp_s3cret" else Answer({"message": "Bad"}, 401)
+        )
         api.route(
             "GET",
             "/orgs/{org}/repos",
@@ -120,9 +126,7 @@ def github():
 
 
 def test_github(github, tmp_path) -> None:
-    config = write_config(
-        tmp_path, "1-github-issues.yaml", github.api, settings={"org": "acme"}, clock_skew_seconds=0
-    )
+    config = write_config(tmp_path, "1-github-issues.yaml", github.api, settings={"org": "acme"}, clock_skew_seconds=0)
     output = command("--config", config, GITHUB_TOKEN="ghp_s3cret")
     assert output.exit_code == 0, output.stderr
     assert "ghp_s3cret" not in output.stderr
@@ -229,7 +233,12 @@ def test_digitalocean(tmp_path) -> None:
         output = command("--config", config, "--catalog", _short(config, tmp_path, api))
         assert output.exit_code == 0, output.stderr
         assert "dop_s3cret" not in output.stderr
-        assert output.column("droplets", "id") == [9007199254740993, 9007199254740994, 9007199254740995, 9007199254740996]
+        assert output.column("droplets", "id") == [
+            9007199254740993,
+            9007199254740994,
+            9007199254740995,
+            9007199254740996,
+        ]
         assert output.column("droplets", "_sdc_deleted_at") == [None] * 4
         assert len(output.records("invoices")) == 5
         items = {(r["invoice_uuid"], r["line_no"]): r["amount"] for r in output.records("invoice_items")}
@@ -275,7 +284,7 @@ def _short(config, folder, api):
     discovered = command("--config", config, "--discover")
     assert discovered.exit_code == 0, discovered.stderr
     path = folder / "catalog.json"
-    path.write_text(discovered.stderr[discovered.stderr.index('{\n') :])
+    path.write_text(discovered.stderr[discovered.stderr.index("{\n") :])
     return str(path)
 
 

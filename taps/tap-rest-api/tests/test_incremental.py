@@ -108,7 +108,9 @@ def test_the_hours_that_are_repeated_or_left_out(erp, step, changed_at) -> None:
     server = erp(orders)
     server.api.clock.set(day + timedelta(days=1))
     output = run(
-        erp_manifest(server, window={"step": step, "min_step": "10m"}), start_date=f"{day.date()}T00:00:00Z", settings={}
+        erp_manifest(server, window={"step": step, "min_step": "10m"}),
+        start_date=f"{day.date()}T00:00:00Z",
+        settings={},
     )
     assert output.exit_code == 0
     wanted = {each["number"] for each in orders if each["_changed"] >= day}
@@ -129,7 +131,9 @@ def test_the_bookmark_follows_windows_of_which_none_is_missing(erp) -> None:
     orders = [order(n, datetime(2024, 3, 2, tzinfo=UTC) + timedelta(days=n)) for n in range(59)]
     server = erp(orders)
     bad = Fault(Answer({"error": "no"}, 400))
-    server.api.fault(bad, path="/orders/search", where=lambda r: r.json["filter"]["changed"]["from"].startswith("31.03"))
+    server.api.fault(
+        bad, path="/orders/search", where=lambda r: r.json["filter"]["changed"]["from"].startswith("31.03")
+    )
     spec = erp_manifest(server, parallel_windows=3)
     output = run(spec, **START)
     assert output.exit_code == 4
@@ -273,7 +277,8 @@ WAYS = {
     "offsets since": (offsets("data"), {"kind": "offset", "param": "offset", "size_param": "limit"}, "asc"),
 }
 CHANGES = st.lists(
-    st.tuples(st.integers(1, 12), st.sampled_from(["add", "update", "update", "delete"]), st.integers(0, 50)), max_size=12
+    st.tuples(st.integers(1, 12), st.sampled_from(["add", "update", "update", "delete"]), st.integers(0, 50)),
+    max_size=12,
 )
 
 
@@ -286,9 +291,7 @@ def test_what_was_upserted_equals_the_source(way, count, size, first, between, s
     target: dict[int, dict] = {}
     with FakeApi() as api:
         api.clock.set(BASE + timedelta(days=30))
-        api.route(
-            "GET", "/rows", Collection(lambda request: source.since(request.query.get("since")), paging)
-        )
+        api.route("GET", "/rows", Collection(lambda request: source.since(request.query.get("since")), paging))
         stream = {
             "name": "rows",
             "path": "/rows",
