@@ -77,17 +77,14 @@ class Together:
     def get(self, place: Place) -> Any:
         """The part of one repository.
 
-        Raises:
-            QueryError: GitHub has none.
+        Returns:
+            It, or an error if GitHub has none.
         """
         # Threads that come meanwhile wait: most likely what they need is on its way.
         with self._lock:
             if place.node_id not in self._found:
                 self._ask(place)
-            found = self._found[place.node_id] if self._keep else self._found.pop(place.node_id)
-        if isinstance(found, QueryError):
-            raise found
-        return found
+            return self._found[place.node_id] if self._keep else self._found.pop(place.node_id)
 
     def _ask(self, place: Place) -> None:
         nodes, waiting = self._nodes(place.account), self._waiting.get(place.account, [])

@@ -151,11 +151,8 @@ class TapGitHub(RestTap):
         """What is known of a repository beforehand; None where nobody may ask."""
         if not self.config["use_graphql"]:
             return None
-        try:
-            found: Survey = self._surveys.get(place)
-        except QueryError:
-            return None  # REST tells what is wrong with it
-        return found
+        found: Survey | QueryError = self._surveys.get(place)
+        return None if isinstance(found, QueryError) else found  # REST tells what is wrong with it
 
     @cached_property
     def _surveys(self) -> Together:

@@ -77,7 +77,7 @@ def test_what_nobody_may_know_is_not_asked_for_again() -> None:
               for each in (0, 1)]  # fmt: skip
     server = Server({"data": {"nodes": [None, None]}, "errors": denied})
     found = dict(Nodes(server, "repositories", ["survey"], 4).read(["a", "b"]))
-    assert [error.kinds for error in found.values()] == [{"FORBIDDEN"}] * 2
+    assert [error.status for error in found.values()] == [403, 403]
     assert len(server.asked) == 1
 
 
@@ -102,4 +102,4 @@ def test_a_node_that_is_gone_is_an_error_of_its_own() -> None:
     server = Server(gone, {"data": {"nodes": [None]}, "errors": [{**gone["errors"][0], "path": ["nodes", 0]}]})
     found = dict(Nodes(server, "repositories", ["survey"], 4).read(["a", "b"]))
     assert found["a"]["databaseId"] == 1
-    assert found["b"].kinds == {"NOT_FOUND"}
+    assert found["b"].status == 404

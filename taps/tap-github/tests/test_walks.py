@@ -438,6 +438,18 @@ def test_a_stream_that_is_refused_for_one_repository(fake) -> None:
     assert {row["repo"] for row in tolerant.records("issues")} == {"repo-0"}
 
 
+def test_what_graphql_denies_is_skipped(fake, repository) -> None:
+    other = fake.world.add_repository("acme-0", "other")
+    fake.life.discuss(repository)
+    fake.life.discuss(other)
+    other.refuses["discussions"] = (403, "")
+    run = sync(fake, "discussions", "discussion_comments")
+    assert {row["repo"] for row in run.records("discussions")} == {"repo-0"}
+    assert list(run.bookmarks("discussions")) == [repository.id]
+    strict = sync(fake, "discussions", tolerate={"discussions": []}, fails=True)
+    assert "Resource not accessible" in str(strict.error)
+
+
 def test_issues_are_disabled(fake, repository) -> None:
     """410, but pull requests are there."""
     repository.row["has_issues"] = False

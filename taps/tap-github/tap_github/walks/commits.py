@@ -112,9 +112,8 @@ class _Walk:
         reading, lead = self._reading, self._reading.lead
         if reading.survey is None or branch != reading.survey.branch or reading.config.get("start_date"):
             return None
-        try:
-            node = lead.stream.first_pages().get(reading.place)
-        except QueryError:
+        node = lead.stream.first_pages().get(reading.place)
+        if isinstance(node, QueryError):
             return None  # REST tells what is wrong with it
         target = (node["defaultBranchRef"] or {}).get("target") or {}
         if target.get("oid") != head or target["history"]["pageInfo"]["hasNextPage"]:

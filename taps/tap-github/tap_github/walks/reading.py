@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from singer_kit.rest import Page, SkippedError
+from tap_github.errors import QueryError
 from tap_github.rows import DERIVED
 from tap_github.times import instant
 
@@ -190,6 +191,19 @@ class Reading:
         if answer.status in self.skipping(spec):
             raise SkippedError(f"{answer.status} at {answer.url}")
         return True
+
+    def check_node(self, found: Row | QueryError, spec: StreamSpec) -> Row:
+        """The same for what GraphQL answers.
+
+        Raises:
+            SkippedError: it says that nobody may know.
+            QueryError: it has no answer.
+        """
+        if not isinstance(found, QueryError):
+            return found
+        if found.status in self.skipping(spec):
+            raise SkippedError(str(found))
+        raise found
 
     def rows_of(self, body: Any, spec: StreamSpec) -> list[Row]:
         """The rows of an answer."""

@@ -152,8 +152,12 @@ def _repository(found: Repository) -> Object:
         environments=connection([{"id": 1, "created_at": ""}], _plain),
         commitComments=connection(found.commit_comments, lambda row: _object(row, "CommitComment")),
         languages=connection(languages, lambda row: {"name": row["name"]}, edge=lambda row: {"size": row["size"]}),
-        discussions=connection(found.discussions, _discussion),
+        discussions=_refused if "discussions" in found.refuses else connection(found.discussions, _discussion),
     )  # fmt: skip
+
+
+def _refused(*_: Any, **__: Any) -> Object:
+    raise GraphQLError("Resource not accessible by personal access token", extensions={"type": "FORBIDDEN"})
 
 
 def _ref(found: Repository, row: Row, prefix: str) -> Object:
