@@ -229,3 +229,16 @@ def test_an_enterprise_server(waits) -> None:
             assert run.rows(stream).keys() == truth(fake, stream).keys()
         assert {each.request.method for each in fake.api.log} == {"GET", "POST"}
         assert all(each.template.endswith("/graphql") for each in fake.api.log if each.request.method == "POST")
+
+
+def test_each_organization_is_asked_by_its_own_installation(waits, pem: str) -> None:
+    with make(waits, tokens=[], organizations=2, repositories=2) as fake:
+        both = ["acme-0", "acme-1"]
+        run = sync(fake, *STREAMS, organizations=both, auth_token=None, app_id="1", app_private_key=pem)
+        assert run.rows("issues").keys() == truth(fake, "issues").keys()
+        used = [
+            {each.request.credential for each in fake.api.log if each.request.path.startswith(f"/repos/{owner}/")}
+            for owner in both
+        ]
+        assert all(len(tokens) == 1 for tokens in used)
+        assert used[0] != used[1]

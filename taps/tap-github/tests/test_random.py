@@ -26,7 +26,7 @@ def assert_held(fake: FakeGitHub, runs: list[Run], stream: str) -> None:
 
 
 @pytest.mark.parametrize("links", ["cursor", "page"])
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 10_000),
     past=st.integers(0, 400),
