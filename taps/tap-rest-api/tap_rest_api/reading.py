@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import requests
 
 from singer_kit.http import Client, RefusedError, UnreadableError, decoded
 from singer_kit.rest.page import Page, Partition
@@ -14,16 +11,20 @@ from singer_kit.rest.reading import Ended, read_concurrently
 from tap_rest_api.decoding import ends_whole, in_rows, rows
 from tap_rest_api.extraction import Extraction, Record
 from tap_rest_api.fields import digest
-from tap_rest_api.incremental import Cursor, Point, Span
 from tap_rest_api.jobs import Jobs
-from tap_rest_api.manifest import Call as CallSpec
-from tap_rest_api.manifest import Incremental, Offset, PageNumber, Stream
+from tap_rest_api.language import Call as CallSpec
+from tap_rest_api.language import Incremental, Offset, PageNumber, Stream
 from tap_rest_api.paging import Pager
-from tap_rest_api.requesting import Draft, Scope, call_draft, send, stream_draft
+from tap_rest_api.requesting import Draft, Scope, call_draft, file_of, send, stream_draft
 from tap_rest_api.rules import IgnoredAnswer, Rule, ShrinkPage, SplitWindow
 
 if TYPE_CHECKING:
-    from tap_rest_api.manifest import Bound
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import requests
+
+    from tap_rest_api.incremental import Cursor, Point, Span
+    from tap_rest_api.language import Bound
 
 # Of a file, so many rows are handed on at once, or fewer where so many bytes hold them.
 _CHUNK = 1000
@@ -53,25 +54,31 @@ class _Seen:
 
     Args:
         old: rows before it are not new; None: all are.
+        walked: rows that have been handed on before.
     """
 
-    def __init__(self, old: Point) -> None:
-        self._old = old
+    def __init__(self, old: Point, walked: set[str]) -> None:
+        self._old, self._walked = old, walked
         self._olds = self.count = 0
         self.last: Record | None = None
         self.newest: Point = None
+        self.held: list[Record] = []
 
     @property
     def all_old(self) -> bool:
         """Whether none of its rows is new."""
         return 0 < self.count == self._olds
 
-    def add(self, records: list[Record], points: list[Point]) -> None:
+    def add(self, records: list[Record], points: list[Point]) -> list[Record]:
+        """Take note of rows; those that have not been handed on yet."""
         self.count += len(records)
         self.last = records[-1] if records else self.last
         self.newest = max([*points, *([] if self.newest is None else [self.newest])], default=None)
         if self._old is not None:
             self._olds += sum(point < self._old for point in points)
+        walked = self._walked
+        self.held = [record for record in records if digest(record) not in walked] if walked else records
+        return self.held
 
 
 class Reader:
@@ -139,17 +146,11 @@ class Reader:
             body = None if in_rows(self._records) else self._body(answer)
             if first:
                 self._refuse_too_much(body)
-            seen = _Seen(old)
-            held: list[Record] = []
+            seen = _Seen(old, walked)
             for records in self._pages(answer, body, self._in_span(span, scope)):
-                seen.add(records, self._points(records))
-                held = [record for record in records if digest(record) not in walked] if walked else records
-                if body is None:
-                    yield Rows(held)
-            more = pager.advance(answer, body, seen.count, seen.last, old=seen.all_old)
-            etag = answer.headers.get("etag") if first and not more else None
-            yield Rows([] if body is None else held, etag=etag)
-            if not more:
+                yield Rows(seen.add(records, self._points(records)))
+            if not pager.advance(answer, body, seen.count, seen.last, old=seen.all_old):
+                yield Rows([], etag=answer.headers.get("etag") if first else None)
                 return
             if first and isinstance(pager.spec, PageNumber | Offset) and pager.spec.parallel_pages > 1:
                 others = pager.others(body, seen.count)
@@ -160,7 +161,7 @@ class Reader:
                 # Rows that change while they are read move to the end of the list, and all behind them a place up:
                 # the next request begins where this page ended, by the cursor and not by a number of rows.
                 assert self.cursor is not None  # noqa: S101 - see _walks
-                walked = {digest(record) for record in held if self.cursor.point(record) == seen.newest}
+                walked = {digest(record) for record in seen.held if self.cursor.point(record) == seen.newest}
                 span = replace(span, start=seen.newest)
                 pager.restart()
             first = False
@@ -190,7 +191,7 @@ class Reader:
     # One request
 
     def _ask(self, pager: Pager, span: Span, scope: Scope, etag: str | None) -> requests.Response | None:
-        """The answer to a page's request, asked for smaller pages where a rule says so; None where it counts as empty."""
+        """The answer to a page's request, of smaller pages where a rule says so; None where it counts as empty."""
         while True:
             draft = self.draft(span, scope, pager)
             streamed = in_rows(self._records)
@@ -243,7 +244,7 @@ class Reader:
         yield from self._file(response, names)
 
     def _file(self, response: requests.Response, names: Mapping[str, Any]) -> Iterator[list[Record]]:
-        with response.raw as file:
+        with file_of(response) as file:
             chunk: list[Record] = []
             begun = 0
             for row in rows(file, self._records):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from fake_erp import FakeErp, order
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from fake_erp import FakeErp, order
 from rest_harness import manifest, run
+
 from singer_kit.testing.api import Answer, Collection, FakeApi, Fault, link_pages, offsets, page_numbers
 
 UTC = timezone.utc

@@ -1,10 +1,10 @@
-"""Every kind of paging, at every size, against a server that behaves, one that caps pages, and one that does not end."""
+"""Every kind of paging at every size, against servers that behave, cap pages, or never end."""
 
 from __future__ import annotations
 
 import pytest
-
 from rest_harness import manifest, run
+
 from singer_kit.testing.api import (
     Answer,
     Collection,
