@@ -81,6 +81,34 @@ class _Seen:
         return self.held
 
 
+class _Walk:
+    """Goes through an ascending list that changes while it is read.
+
+    A row that changes moves to the end, and all rows behind it a place up; by a number of rows, the next page would
+    then leave one out. So the next request begins at the cursor of the last row. Only where all rows of a page have
+    the same cursor it has to go on by position; and if that brings something newer, it looks again from where it was.
+    """
+
+    def __init__(self, cursor: Cursor | None) -> None:
+        self._cursor = cursor
+        self._stepped = self._looked_again = False
+        self.told: set[str] = set()
+
+    def onward(self, span: Span, pager: Pager, seen: _Seen) -> Span:
+        """What to ask for after a page; the pager stands at the page behind it."""
+        assert self._cursor is not None  # noqa: S101 - see Reader._walks
+        if seen.newest is None or (span.start is not None and seen.newest <= span.start):
+            self._stepped = True
+            return span
+        pager.restart()
+        if self._stepped and not self._looked_again:
+            self._looked_again = True
+            return span
+        self._stepped = self._looked_again = False
+        self.told = {digest(record) for record in seen.held if self._cursor.point(record) == seen.newest}
+        return replace(span, start=seen.newest)
+
+
 class Reader:
     """Reads one stream.
 
@@ -132,21 +160,18 @@ class Reader:
             yield from self._export(scope, job)
             return
         pager = Pager(self._pagination, self._client, self._in_span(span, scope))
-        walked: set[str] = set()
+        walk = _Walk(self.cursor)
         first = True
         while True:
             answer = self._ask(pager, span, scope, etag)
             etag = None
-            if answer is None:
-                yield Rows([])
-                return
-            if answer.status_code == _NOT_MODIFIED:
-                yield Rows([], unchanged=True)
+            if answer is None or answer.status_code == _NOT_MODIFIED:
+                yield Rows([], unchanged=answer is not None)
                 return
             body = None if in_rows(self._records) else self._body(answer)
             if first:
                 self._refuse_too_much(body)
-            seen = _Seen(old, walked)
+            seen = _Seen(old, walk.told)
             for records in self._pages(answer, body, self._in_span(span, scope)):
                 yield Rows(seen.add(records, self._points(records)))
             if not pager.advance(answer, body, seen.count, seen.last, old=seen.all_old):
@@ -157,13 +182,8 @@ class Reader:
                 if len(others) > 1:
                     yield from self._at_once(others[:-1], span, scope, pager.spec.parallel_pages)
                     pager = others[-1]
-            elif self._walks(pager) and seen.newest is not None and (span.start is None or seen.newest > span.start):
-                # Rows that change while they are read move to the end of the list, and all behind them a place up:
-                # the next request begins where this page ended, by the cursor and not by a number of rows.
-                assert self.cursor is not None  # noqa: S101 - see _walks
-                walked = {digest(record) for record in seen.held if self.cursor.point(record) == seen.newest}
-                span = replace(span, start=seen.newest)
-                pager.restart()
+            elif self._walks(pager):
+                span = walk.onward(span, pager, seen)
             first = False
 
     def details(self, record: Record, scope: Scope) -> Record:

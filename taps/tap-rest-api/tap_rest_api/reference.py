@@ -35,9 +35,10 @@ _KINDS: dict[Any, tuple[str, dict[str, Any]]] = {
     type(None): ("", {}),
 }
 _TEMPLATES = """\
-`${scope.name|filter:argument|…}`. A text that is exactly one template keeps the value's own type; otherwise values are put
-in as text. What is not there is null: in `params`, `headers` and `form` null leaves the entry out, in a path it is an error.
-In a path values are percent-encoded. `$${` is a plain `${`. A name may be a JSONPath: `${record.$['a.b']}`."""
+`${scope.name|filter:argument|…}`. A text that is exactly one template keeps the value's own type; otherwise values are
+put in as text. What is not there is null: in `params`, `headers` and `form` null leaves the entry out, in a path it is
+an error. In a path values are percent-encoded. `$${` is a plain `${`. A name may be a JSONPath:
+`${record.$['a.b']}`."""
 _CALLED = {"Manifest": "Top level", "StreamPart": "Streams and templates", "Stream": "Streams"}
 
 

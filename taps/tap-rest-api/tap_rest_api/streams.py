@@ -1,4 +1,4 @@
-"""The streams of a manifest, as the SDK has them: their partitions, what is new in them, and where bookmarks are then."""
+"""The streams of a manifest, as the SDK has them: their partitions, what is new, and where bookmarks are then."""
 
 from __future__ import annotations
 
