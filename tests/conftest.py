@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ipai.runs import RunResult
 
 # They have environments of their own in tox.ini, of the same names.
-collect_ignore = ["connections", "image", "supabase", "thirdparty"]
+collect_ignore = ["connections", "image", "meltano", "supabase", "thirdparty"]
 
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -246,7 +246,7 @@ Specs = dict[str, dict[str, Any]]
 def connectors() -> Specs:
     """The specs of the platform's own connectors, without `install`: the commands of this environment are used."""
     specs = {}
-    for name in ("odoo", "postgres"):
+    for name in ("github", "odoo", "postgres", "rest-api"):
         spec = YAML(typ="safe").load(REPOSITORY / "catalogs" / name / "connector.yaml")
         spec["plugin"] = {"command": spec["plugin"]["command"]}
         specs[name] = spec

@@ -1,4 +1,4 @@
-"""`python tests/bench tap-odoo …`, `… target-postgres …`, `… control-plane …`, `… metrics …`; each has its --help."""
+"""`python tests/bench NAME …`: tap-odoo, tap-github, target-postgres, control-plane or metrics; each has its --help."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 BENCHMARKS = {
     "tap-odoo": "tap_odoo.py",
+    "tap-github": "tap_github.py",
     "target-postgres": "target_postgres.py",
     "control-plane": "control_plane.py",
     "metrics": "scrape.py",

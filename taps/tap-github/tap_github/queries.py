@@ -158,7 +158,7 @@ PARTS: dict[str, Part] = {
         " ... on ProjectV2ItemFieldDateValue { date field { ... on ProjectV2FieldCommon { name } } }"
         " ... on ProjectV2ItemFieldSingleSelectValue { name field { ... on ProjectV2FieldCommon { name } } }"
         " ... on ProjectV2ItemFieldIterationValue { title field { ... on ProjectV2FieldCommon { name } } } } }",
-        size=20,    ),
+        size=20    ),
 }  # fmt: skip
 
 

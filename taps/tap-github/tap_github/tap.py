@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from tap_github.places import Place
 
 
+_MOST_WORKERS = 20
+
+
 class TapGitHub(RestTap):
     """Singer tap for GitHub: REST and GraphQL, tokens and Apps, github.com and Enterprise Server."""
 
@@ -37,7 +40,8 @@ class TapGitHub(RestTap):
     package_name = "ipai-tap-github"
     config_jsonschema = SETTINGS
     default_url = "https://api.github.com"
-    concurrency = 4
+    concurrency = 4  # with one credential
+    dynamic_catalog = True  # its streams depend on a setting, so discovery looks at all of them
     judge = staticmethod(judge)
 
     def discover_streams(self) -> list[GitHubStream]:
@@ -91,12 +95,15 @@ class TapGitHub(RestTap):
                 headers=self.headers,
             )
             key.clock = app.now
-            found += installations(self.config, self.selection.owners, app, lambda: self.client.now(), self.redactor.add)
+            found += installations(self.config, self.selection.owners, app, self._now, self.redactor.add)
         if not found:
             self.logger.warning(
                 "No credential is set: GitHub answers 60 anonymous requests an hour. Next: set auth_token."
             )
         return found
+
+    def _now(self) -> datetime:
+        return self.client.now()
 
     @property
     def api_url(self) -> str:
@@ -110,6 +117,12 @@ class TapGitHub(RestTap):
         parts = urlsplit(self.api_url)
         path = f"{parts.path.removesuffix('/v3')}/graphql"
         return urlunsplit(parts._replace(path=path))
+
+    @property
+    def workers(self) -> int:
+        """GitHub allows 100 requests at once, and counts seconds of its CPU."""
+        chosen = self.config.get("max_concurrency") or self.concurrency * len(self.client.credentials)
+        return min(_MOST_WORKERS, max(1, int(chosen)))
 
     # What streams share
 

@@ -8,10 +8,10 @@ import json
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
+from fake_github import TOKEN, FakeGitHub
+
 from tap_github.streams.table import STREAMS
 from tap_github.tap import TapGitHub
-
-from fake_github import TOKEN, FakeGitHub
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

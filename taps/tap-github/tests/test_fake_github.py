@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
+import json
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -178,7 +180,12 @@ def test_credentials(github) -> None:
     bare.request("GET", "/orgs/acme-0")
     assert bare.getresponse().status == 403
     bare.close()
-    app = Client(github, "head.claims.signature")
+    now = int(NOW.timestamp())
+    claims = base64.urlsafe_b64encode(json.dumps({"iat": now - 60, "exp": now + 480, "iss": "1"}).encode()).decode()
+    app = Client(github, f"head.{claims}.signature")
+    early = base64.urlsafe_b64encode(json.dumps({"iat": now + 60, "exp": now + 480, "iss": "1"}).encode()).decode()
+    refused = Client(github, f"head.{early}.signature").ask("/orgs/acme-0/installation")
+    assert "'Issued at' claim" in refused.json()["message"]
     made = app.post(f"{github.url}/app/installations/1/access_tokens", timeout=5)
     installation = Client(github, made.json()["token"])
     assert installation.ask("/orgs/acme-0").status_code == 200

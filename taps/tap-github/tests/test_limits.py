@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from fake_github import TOKEN, FakeGitHub
 from harness import sync
-from singer_kit.testing.api import Answer, Fault
 from truth import truth
 
-from fake_github import TOKEN, FakeGitHub
+from singer_kit.testing.api import Answer, Fault
 
 MINUTE = timedelta(minutes=1)
 
@@ -41,8 +41,7 @@ def waits(monkeypatch: pytest.MonkeyPatch):
 
     running: list[FakeGitHub] = []
     monkeypatch.setattr("singer_kit.rest.tap.Limiter", Limiter)
-    waited_running = Waits(waited, running)
-    return waited_running
+    return Waits(waited, running)
 
 
 class Waits:
@@ -198,7 +197,7 @@ def test_an_app_asks(waits, pem: str, form: str, tmp_path) -> None:
 def test_installation_tokens_are_renewed_before_they_end(waits, pem: str) -> None:
     with make(waits, tokens=[], repositories=6) as fake:
         fake.clock.per_request = timedelta(minutes=3)
-        run = sync(fake, *STREAMS, auth_token=None, app_id="1", app_private_key=pem)
+        run = sync(fake, *STREAMS, auth_token=None, app_id="1", app_private_key=pem, max_concurrency=1)
         assert run.rows("issues").keys() == truth(fake, "issues").keys()
         assert len(fake.api.log.of("/app/installations/{installation_id}/access_tokens")) >= 2
         refused = [each.template for each in fake.api.log.of(status=401)]

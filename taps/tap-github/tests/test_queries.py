@@ -5,16 +5,19 @@ from __future__ import annotations
 from itertools import groupby
 
 import pytest
+from fake_github.cost import LARGEST, measured
+from fake_github.shapes import GRAPHQL
 from graphql import parse, validate
+
+from singer_kit.testing.api.graphql import read_schema
 from tap_github.graphql import Nodes
 from tap_github.queries import PARTS, write_query
 from tap_github.streams.table import STREAMS
 
-from fake_github.cost import LARGEST, measured
-from fake_github.shapes import GRAPHQL
-from singer_kit.testing.api.graphql import read_schema
-
-TYPES = {on: list(names) for on, names in groupby(sorted(PARTS, key=lambda name: PARTS[name].on), lambda name: PARTS[name].on)}
+TYPES = {
+    on: list(names)
+    for on, names in groupby(sorted(PARTS, key=lambda name: PARTS[name].on), lambda name: PARTS[name].on)
+}
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -48,7 +51,7 @@ class Server:
     def __init__(self, *answers) -> None:
         self.answers, self.asked = list(answers), []
 
-    def query(self, text, variables, *, stream):
+    def query(self, _, variables, **__):
         self.asked.append(variables["ids"])
         answer = self.answers.pop(0)
         return answer(variables["ids"]) if callable(answer) else answer
@@ -59,7 +62,9 @@ def fine(ids):
 
 
 def test_what_is_too_heavy_is_asked_in_halves() -> None:
-    server = Server({"heavy": 502}, {"errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "no"}]}, fine, fine, fine, fine)
+    server = Server(
+        {"heavy": 502}, {"errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "no"}]}, fine, fine, fine, fine
+    )
     nodes = Nodes(server, "repositories", ["survey"], 4)
     assert [key for key, _ in nodes.read(list("abcd"))] == list("abcd")
     assert [len(ids) for ids in server.asked] == [4, 2, 1, 1, 1, 1]

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from fake_github import FakeGitHub
 from harness import Run, sync
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from singer_kit.testing.api import Answer, Fault
 from truth import MARKS, truth
 
-from fake_github import FakeGitHub
+from singer_kit.testing.api import Answer, Fault
 
 # Keys may stay behind of what was deleted, which no state tells; but nothing that is there may be missing or old.
-STREAMS = tuple(name for name in MARKS if name not in {"events"})
+STREAMS = tuple(name for name in MARKS if name != "events")
 
 
 def assert_held(fake: FakeGitHub, runs: list[Run], stream: str) -> None:
@@ -26,7 +26,7 @@ def assert_held(fake: FakeGitHub, runs: list[Run], stream: str) -> None:
 
 
 @pytest.mark.parametrize("links", ["cursor", "page"])
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 10_000),
     past=st.integers(0, 400),

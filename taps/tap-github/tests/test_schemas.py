@@ -6,9 +6,9 @@ import importlib.util
 import json
 from pathlib import Path
 
-from tap_github.streams.stream import SCHEMAS
-
 from fake_github.shapes import REST
+
+from tap_github.streams.stream import SCHEMAS
 
 TOOL = Path(__file__).parent.parent / "tools" / "write_schemas.py"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from harness import sync
-from singer_kit.errors import ConfigurationError
-
 from fake_github import FakeGitHub
+from harness import sync
+
+from singer_kit.errors import ConfigurationError
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from fake_github import NOW, FakeGitHub
+from fake_github.world import stamp
 from harness import sync
 from truth import MARKS, truth
 
-from fake_github import NOW, FakeGitHub
-from fake_github.world import stamp
 from singer_kit.testing.api import Answer, Fault
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -106,7 +106,9 @@ def test_a_row_that_is_newer_than_its_place(fake, repository) -> None:
 
     def lie(request):
         answer = handler(request)
-        rows = [{**row, "updated_at": fake.world.now} if row["id"] == hidden["id"] else row for row in answer.json or []]
+        rows = [
+            {**row, "updated_at": fake.world.now} if row["id"] == hidden["id"] else row for row in answer.json or []
+        ]
         return Answer(rows, answer.status, answer.headers)
 
     fake.api.route("GET", "/repos/{owner}/{repo}/issues", lie, also=("after", "before"))
@@ -117,7 +119,7 @@ def test_a_row_that_is_newer_than_its_place(fake, repository) -> None:
     assert (broken.rows("issues") | rest.rows("issues")).keys() == truth(fake, "issues").keys()
 
 
-def test_more_rows_of_one_second_than_a_page_holds(fake, repository) -> None:
+def test_more_rows_of_one_second_than_a_page_holds(fake) -> None:
     """An import gives hundreds of comments the same time: there the walk has to go on by numbers."""
     live(fake, fake.life.open_issue, 1)
     live(fake, fake.life.comment, 50)
@@ -145,7 +147,7 @@ def test_a_bookmark_moves_with_each_page_and_stays_behind_the_clock(fake, reposi
 # From the newest on
 
 
-def test_etag_ends_a_partition_for_free(fake, repository) -> None:
+def test_etag_ends_a_partition_for_free(fake) -> None:
     """4.9.5"""
     live(fake, fake.life.start_run, 5)
     live(fake, fake.life.star, 5)
@@ -175,7 +177,7 @@ def test_only_what_changed_comes_again(fake, repository) -> None:
     assert len(fake.api.log) == 5  # the clock, repositories, survey, a page of pull requests, their reviews
 
 
-def test_a_stream_that_is_selected_later_begins_at_its_own_beginning(fake, repository) -> None:
+def test_a_stream_that_is_selected_later_begins_at_its_own_beginning(fake) -> None:
     live(fake, fake.life.open_pull, 5)
     live(fake, fake.life.review, 20)
     later(fake)
@@ -226,7 +228,7 @@ def test_deployments_that_change_late(fake, repository) -> None:
     assert [row["deployment_id"] for row in again.records("deployment_statuses")] == [repository.deployments[0]["id"]]
 
 
-def test_a_gap_in_events_is_told(fake, repository, caplog) -> None:
+def test_a_gap_in_events_is_told(fake, caplog) -> None:
     live(fake, fake.life.push, 10)
     later(fake)
     run = sync(fake, "events")
@@ -262,7 +264,7 @@ def test_releases_of_old_commits_arrive(fake, repository) -> None:
     assert repository.releases[-1]["id"] in {row["id"] for row in again.records("releases")}
 
 
-def test_whole_listings_as_snapshots(fake, repository) -> None:
+def test_whole_listings_as_snapshots(fake) -> None:
     """With versions, all rows come each time, and the version is told behind the last one."""
     first = sync(fake, "labels", "branches", deletion_detection="snapshot")
     again = sync(fake, "labels", "branches", deletion_detection="snapshot", state=first.state)
@@ -298,7 +300,7 @@ def test_commits_that_are_pushed_late(fake, repository) -> None:
 
 
 def test_a_forced_push_whose_base_is_gone(fake, repository) -> None:
-    """4.9.6"""
+    """4.9.6: one of its ancestors is still there."""
     live(fake, fake.life.push, 20)
     later(fake)
     run = sync(fake, "commits")
@@ -306,10 +308,25 @@ def test_a_forced_push_whose_base_is_gone(fake, repository) -> None:
     later(fake)
     fake.api.forget()
     again = sync(fake, "commits", state=run.state)
-    assert [each.status for each in fake.api.log.of("/repos/{owner}/{repo}/compare/{basehead:path}")] == [404]
+    compared = [each.status for each in fake.api.log.of("/repos/{owner}/{repo}/compare/{basehead:path}")]
+    assert compared[0] == 404
+    assert compared[-1] == 200
+    assert len(again.records("commits")) <= 6
     assert truth(fake, "commits").keys() <= (run.rows("commits") | again.rows("commits")).keys()
     head = repository.history.branches["main"]
     assert again.bookmarks("commits")[repository.id]["heads"] == {"main": head}
+
+
+def test_a_history_that_is_rewritten_from_its_beginning(fake, repository) -> None:
+    live(fake, fake.life.push, 20)
+    later(fake)
+    run = sync(fake, "commits")
+    repository.history.commits.clear()
+    repository.history.branches.clear()
+    fake.life.push(repository, 12, late=200 * DAY)
+    later(fake)
+    again = sync(fake, "commits", state=run.state)
+    assert_whole(fake, again, "commits")
 
 
 def test_commits_of_other_branches(fake, repository) -> None:
@@ -350,7 +367,7 @@ def test_an_empty_repository(fake) -> None:
 # Workflow runs
 
 
-def test_a_window_with_too_many_runs_is_cut(fake, repository) -> None:
+def test_a_window_with_too_many_runs_is_cut(fake) -> None:
     """4.9.7"""
     live(fake, fake.life.start_run, 2500, every=SECOND * 100)
     live(fake, fake.life.finish_run, 2500, every=SECOND)
@@ -360,7 +377,7 @@ def test_a_window_with_too_many_runs_is_cut(fake, repository) -> None:
     assert len(run.records("workflow_runs")) == 2500
 
 
-def test_a_run_of_long_ago_that_runs_again(fake, repository) -> None:
+def test_a_run_of_long_ago_that_runs_again(fake) -> None:
     live(fake, fake.life.start_run, 120)
     live(fake, fake.life.finish_run, 120)
     later(fake)
@@ -438,7 +455,7 @@ def test_a_renamed_repository_keeps_its_state(fake, repository) -> None:
     assert [row["repo"] for row in third.records("issues")] == ["renamed"]
 
 
-def test_pages_that_are_too_heavy(fake, repository) -> None:
+def test_pages_that_are_too_heavy(fake) -> None:
     live(fake, fake.life.open_issue, 1)
     live(fake, fake.life.comment, 330)
     later(fake)

@@ -33,7 +33,7 @@ def truth(fake: FakeGitHub, stream: str) -> Truth:
     return found
 
 
-def _rows(repository: Repository, stream: str) -> list[tuple[tuple[Any, ...], Any]]:
+def _rows(repository: Repository, stream: str) -> list[tuple[tuple[Any, ...], Any]]:  # noqa: PLR0911
     number, mark = repository.id, MARKS[stream]
     by_id = {
         "issues": repository.issues.values(),

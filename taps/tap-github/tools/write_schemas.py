@@ -6,6 +6,7 @@ Every member of a listing's items becomes a nullable property (but the key); obj
 GitHub adds to them all the time. What only GraphQL has, or is no list, is written down here.
 """
 
+# ruff: noqa: INP001
 from __future__ import annotations
 
 import gzip
@@ -56,7 +57,8 @@ WRITTEN_DOWN: dict[str, Schema] = {
         "author_association": TEXT, "author": OBJECT, "committer": OBJECT, "message": TEXT, "label": OBJECT,
         "assignee": OBJECT, "assigner": OBJECT, "milestone": OBJECT, "rename": OBJECT, "source": OBJECT,
         "review_requester": OBJECT, "requested_reviewer": OBJECT, "requested_team": OBJECT, "dismissed_review": OBJECT,
-        "lock_reason": TEXT, "project_card": OBJECT, "comments": OBJECTS, "performed_via_github_app": OBJECT,
+        "lock_reason": TEXT, "project_card": OBJECT, "comments": OBJECTS, "issue_url": TEXT, "reactions": OBJECT,
+        "minimized": OBJECT, "pin": OBJECT, "performed_via_github_app": OBJECT,
     },
     "pull_request_details": {
         "id": COUNT, "node_id": TEXT, "number": COUNT, "updated_at": INSTANT, "additions": COUNT, "deletions": COUNT,
@@ -90,7 +92,8 @@ WRITTEN_DOWN: dict[str, Schema] = {
 # One of an organization's listing, of a search or of an App's installation has members that the others lack.
 SIBLINGS = {
     "repositories": ["/repos/{owner}/{repo}", "/search/repositories", "/installation/repositories"],
-    "users": [],
+    "team_repositories": ["/repos/{owner}/{repo}"],
+    "user_repositories": ["/repos/{owner}/{repo}"],
 }
 
 
@@ -99,7 +102,7 @@ class Document:
 
     def __init__(self, path: str) -> None:
         data = Path(path).read_bytes()
-        self._root = json.loads((gzip.decompress(data) if path.endswith(".gz") else data))
+        self._root = json.loads(gzip.decompress(data) if path.endswith(".gz") else data)
 
     def properties(self, path: str, records: str, media: str) -> Schema:
         """The members of a listing's items."""

@@ -60,7 +60,9 @@ class Quarantine:
         """Create the table if it is missing."""
         columns = ", ".join(f"{quote(name)} {definition}" for name, definition in _COLUMNS.items())
         doing = f"Creating the table of bad records {self.table_name.quoted}"
-        self._database.run(f"CREATE SCHEMA IF NOT EXISTS {quote(self.table_name.schema)}", doing=doing)
+        # Not every login that may load into a schema may create one, and Postgres asks before it looks.
+        if not self._database.rows("SELECT 1 FROM pg_namespace WHERE nspname = %s", (self.table_name.schema,)):
+            self._database.run(f"CREATE SCHEMA IF NOT EXISTS {quote(self.table_name.schema)}", doing=doing)
         self._database.run(f"CREATE TABLE IF NOT EXISTS {self.table_name.quoted} ({columns})", doing=doing)
 
     def add(self, stream: str, table: TableName, line: int, reason: DataError, record: bytes) -> int:

@@ -49,9 +49,10 @@ def test_no_right_to_create_a_table(warehouse, role):
     warehouse.fails([SCHEMA], "GRANT USAGE, CREATE ON SCHEMA", role[0], sqlalchemy_url=role[1])
 
 
-def test_an_existing_schema_needs_no_right_on_the_database(warehouse, role):
+@pytest.mark.parametrize("settings", [{}, {"on_bad_record": "quarantine"}])
+def test_an_existing_schema_needs_no_right_on_the_database(warehouse, role, settings):
     warehouse.do(f"create schema bronze; grant usage, create on schema bronze to {role[0]}")
-    warehouse.load([SCHEMA], sqlalchemy_url=role[1])
+    warehouse.load([SCHEMA], sqlalchemy_url=role[1], **settings)
 
 
 def test_a_missing_database(warehouse):

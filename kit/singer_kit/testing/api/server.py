@@ -242,8 +242,9 @@ class FakeApi(AbstractContextManager["FakeApi"]):
                 self._complain(request, f"{error!r} was raised at {_place(error)}")
                 sent = _Sent(Answer({"message": "Internal Server Error"}, 500))
             if sent.answer is not None:
-                sent = replace(sent, answer=sent.answer.with_headers({"Date": http_date(request.now)}))
-                _ = sent.answer.content  # written now: hooks change the rows that it is made of
+                answer = sent.answer.with_headers({"Date": http_date(request.now)})
+                _ = answer.content  # written now: hooks change the rows that it is made of
+                sent = replace(sent, answer=answer)
             template = route.template if route else ""
             self.log.append(Exchange(request, sent.answer, template, threading.get_ident(), arrived, in_flight))
             return sent

@@ -194,7 +194,8 @@ PEOPLE = (
     ),
     StreamSpec(
         "contributor_stats", f"{_REPO}/stats/contributors", ("repo_id", "author_id", "week"),
-        unpack=rows.contributor_weeks, tolerate=frozenset({202}), empty=frozenset({204}), counted=("branches",), paged=False,
+        unpack=rows.contributor_weeks, tolerate=frozenset({202}), empty=frozenset({204}), counted=("branches",),
+        paged=False,
     ),
     StreamSpec(
         "forks", f"{_REPO}/forks", replication_key="created_at", params={"sort": "newest"}, walk="newest",

@@ -1,17 +1,17 @@
 """Commits by what has been added to a branch since its last known head.
 
 By date alone, commits are missed that were made long ago and pushed now: their dates are those of the committer. So
-the state holds the head of each branch, and GitHub compares it with the new one. Where the old head is gone (a force
-push, then garbage collection), the last 30 days before the bookmark are read again.
+the state holds the head of each branch, and GitHub compares it with the new one. A force push leaves the old head
+behind, and some time later it is gone. So the state also holds some of its ancestors, the farther the fewer: the newest
+one that is still there does as well, and brings at most twice the commits that were replaced.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tap_github.times import written
+from tap_github.times import instant, written
 from tap_github.walks import children
 from tap_github.walks.reading import Reading
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tap_github.rows import Row
     from tap_github.walks.reading import Member
 
-_BEFORE = timedelta(days=30)
+_MOST_ANCESTORS = 24
 _GONE = frozenset({404, 422})
 
 
@@ -86,6 +86,7 @@ class _Walk:
         )  # fmt: skip
         self._sent: set[str] = set()
         self._heads = dict(_known(members[0]))
+        self._ancestors: dict[str, list[str]] = dict(members[0].state.get("ancestors", {}))
 
     def read(self, heads: Mapping[str, str]) -> Iterator[Page]:
         if resume := self._state("resume"):
@@ -95,15 +96,10 @@ class _Walk:
             known = self._heads.get(branch)
             if head == known:
                 continue
-            # A new branch may have grown for long before it was pushed: it is compared with another one.
-            base = known or next(iter(self._heads.values()), None)
-            if base is None:
-                start = self._reading.floor
-                yield from self._read_since(start, branch, head)
-            elif self._reading.config["commits_mode"] == "since":
+            if known and self._reading.config["commits_mode"] == "since":
                 yield from self._read_since(self._value, branch, head)
             else:
-                yield from self._compare(base, branch, head)
+                yield from self._compare(branch, head)
             yield from self._reached(branch, head)
 
     def _state(self, name: str) -> Any:
@@ -126,24 +122,42 @@ class _Walk:
     def _read_from(self, url: str, params: Mapping[str, Any], target: Mapping[str, Any]) -> Iterator[Page]:
         """A listing of a head's history, whose pages never move."""
         reading, spec = self._reading, self._reading.lead.spec
+        line: list[str] = []
         for answer in reading.github.pages(url, params, stream=spec.name, tolerate=reading.tolerated(spec)):
-            yield from self._emit(reading.rows_of(answer.body, spec) if reading.check(answer, spec) else [])
+            rows = reading.rows_of(answer.body, spec) if reading.check(answer, spec) else []
+            line += [row["sha"] for row in rows]
+            yield from self._emit(rows)
             if answer.next and not self._heads:
                 yield from self._finish(resume={**target, "url": answer.next})
+        self._remember(target["branch"], line, [])
 
-    def _compare(self, base: str, branch: str, head: str) -> Iterator[Page]:
+    def _compare(self, branch: str, head: str) -> Iterator[Page]:
+        """What a head has that a known one, or the newest of its ancestors that is still there, has not."""
         reading, spec = self._reading, self._reading.lead.spec
-        url = f"repos/{'/'.join(reading.place.path.values())}/compare/{quote(base)}...{quote(head)}"
-        listed, total = 0, None
-        for answer in reading.github.pages(url, {}, stream=spec.name, tolerate=_GONE):
-            if answer.status in _GONE:
-                break
-            listed += len(answer.body["commits"])
-            total = answer.body["total_commits"]
-            yield from self._emit(answer.body["commits"])
-        if listed != total:
-            start = self._value
-            yield from self._read_since(start - _BEFORE if start else None, branch, head)
+        # A new branch may have grown for long before it was pushed: it is compared with another one.
+        origin = branch if branch in self._heads else next(iter(self._heads), None)
+        bases = [] if origin is None else [self._heads[origin], *self._ancestors.get(origin, ())]
+        for base in bases:
+            url = f"repos/{'/'.join(reading.place.path.values())}/compare/{quote(base)}...{quote(head)}"
+            listed, total = [], None
+            for answer in reading.github.pages(url, {}, stream=spec.name, tolerate=_GONE):
+                if answer.status in _GONE:
+                    break
+                listed += [row["sha"] for row in answer.body["commits"]]
+                total = answer.body["total_commits"]
+                yield from self._emit(answer.body["commits"])
+            if len(listed) == total:
+                self._remember(branch, listed[::-1], bases[bases.index(base) :])
+                return
+        yield from self._read_since(instant(reading.config.get("start_date")), branch, head)
+
+    def _remember(self, branch: str, line: list[str], older: list[str]) -> None:
+        """Keep some of the commits behind the head, with which a line begins."""
+        chosen = [sha for place, sha in enumerate(line) if place and place & (place - 1) == 0] + older
+        if len(chosen) > _MOST_ANCESTORS:
+            near, far = chosen[: _MOST_ANCESTORS // 2], chosen[_MOST_ANCESTORS // 2 :]
+            chosen = [*near, *far[::2]]
+        self._ancestors[branch] = chosen
 
     def _emit(self, rows: list[Row]) -> Iterator[Page]:
         lead = self._reading.lead
@@ -157,4 +171,6 @@ class _Walk:
 
     def _finish(self, **more: Any) -> Iterator[Page]:
         for member in self._all:
-            yield member.page(state=member.bookmark(heads=dict(self._heads) or None, **more))
+            yield member.page(
+                state=member.bookmark(heads=dict(self._heads) or None, ancestors=dict(self._ancestors) or None, **more),
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from fake_github.repositories import commit_row
 from fake_github.world import Repository, World, stamp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from fake_github.shapes import Row
 
 _INT = 2**31
@@ -59,9 +62,6 @@ def root(world: World, *, limit: int, remaining: int, cost: int) -> Object:
 def _find(world: World, identity: str) -> Object | None:
     """What has a global id."""
     kind, _, rest = identity.partition("_")
-    if kind == "R":
-        found = next((each for each in world.repositories.values() if each.row["node_id"] == identity), None)
-        return _repository(found) if found else None
     if kind == "O":
         organization = world.organizations.get(rest)
         return organization and _object(
@@ -72,18 +72,20 @@ def _find(world: World, identity: str) -> Object | None:
         repository = world.repositories[int(number)]
         row = repository.pulls.get(int(pull))
         return row and _pull(repository, row)
+    return next((made() for key, made in _others(world) if key == identity), None)
+
+
+def _others(world: World) -> Iterator[tuple[str, Callable[[], Object]]]:
+    """What is found by looking at all of it."""
     for organization in world.organizations.values():
         for project in organization.projects:
-            if project["node_id"] == identity:
-                return _project(project)
+            yield project["node_id"], functools.partial(_project, project)
     for repository in world.repositories.values():
+        yield repository.row["node_id"], functools.partial(_repository, repository)
         for discussion in repository.discussions:
-            if discussion["node_id"] == identity:
-                return _discussion(discussion)
+            yield discussion["node_id"], functools.partial(_discussion, discussion)
             for comment in discussion["comments"]:
-                if comment["node_id"] == identity:
-                    return _discussion_comment(comment)
-    return None
+                yield comment["node_id"], functools.partial(_discussion_comment, comment)
 
 
 def _missing(message: str) -> GraphQLError:
