@@ -210,7 +210,9 @@ class Reader:
 
     # One request
 
-    def _ask(self, pager: Pager, span: Span, scope: Scope, etag: str | None) -> requests.Response | None:
+    def _ask(
+        self, pager: Pager, span: Span, scope: Scope, etag: str | None = None, *, shrinks: bool = True
+    ) -> requests.Response | None:
         """The answer to a page's request, of smaller pages where a rule says so; None where it counts as empty."""
         while True:
             draft = self.draft(span, scope, pager)
@@ -228,7 +230,7 @@ class Reader:
             except IgnoredAnswer:
                 return None
             except ShrinkPage as error:
-                if not pager.shrink():
+                if not shrinks or not pager.shrink():
                     raise RefusedError(
                         f"Stream '{self.spec.name}': {error}, even for the smallest page. Next: set pagination.size, "
                         "or see whether the API works."
@@ -290,7 +292,8 @@ class Reader:
 
     def _at_once(self, pagers: Iterable[Pager], span: Span, scope: Scope, workers: int) -> Iterator[Rows]:
         def page(partition: Partition) -> Iterator[Page]:
-            answer = self._ask(partition.data, span, scope, None)
+            # Half of a page would be all that is read of it: the other half is nobody's.
+            answer = self._ask(partition.data, span, scope, shrinks=False)
             if answer is not None:
                 for records in self._pages(answer, self._body(answer), self._in_span(span, scope)):
                     yield Page(records)

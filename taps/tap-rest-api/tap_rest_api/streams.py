@@ -19,7 +19,7 @@ from tap_rest_api.fields import FieldError
 from tap_rest_api.incremental import Cursor, Point, Span
 from tap_rest_api.partitions import ParentRow, parent_of, parent_row, products
 from tap_rest_api.progress import Progress
-from tap_rest_api.rules import SplitWindow
+from tap_rest_api.rules import IgnoredAnswer, ShrinkPage, SplitWindow
 from tap_rest_api.schemas import inline_rows
 from tap_rest_api.templates import json_text
 
@@ -172,6 +172,11 @@ class ManifestStream(RestStream):
             raise SourceError(
                 f"{where}: {error}, and the window cannot be split further. Next: lower incremental.window.min_step, "
                 "or read by another path."
+            ) from None
+        except (ShrinkPage, IgnoredAnswer) as error:
+            raise SourceError(
+                f"{where}: {error}. Next: a request that is no page of the list cannot be ignored or made smaller; "
+                "correct the rule in errors."
             ) from None
         except BrokenBodyError as error:
             raise BrokenBodyError(f"{where}: {error}") from None

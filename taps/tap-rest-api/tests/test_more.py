@@ -221,6 +221,15 @@ def test_an_export_that_was_under_way_is_waited_for() -> None:
         assert states[-1] == {}
 
 
+def test_a_rule_that_makes_no_sense_for_an_export(api) -> None:
+    api.route("POST", "/exports", lambda _: Answer({}, 409))
+    spec = job_manifest(api)
+    spec["streams"][0]["errors"] = [{"status": 409, "action": "ignore"}]
+    output = run(spec)
+    assert output.exit_code == 4
+    assert "Stream 'stock'" in str(output.error)
+
+
 def test_an_export_that_fails(api) -> None:
     api.route("POST", "/exports", lambda _: Answer({"job": {"id": 7}}))
     api.route("GET", "/exports/{id}", lambda _: Answer({"state": "FAILED", "why": "no stock"}))

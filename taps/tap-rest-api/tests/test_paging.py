@@ -164,6 +164,15 @@ def test_a_page_that_is_too_large_is_asked_for_in_halves(api) -> None:
     assert output.column("rows", "id") == list(range(1, 12))
 
 
+def test_pages_that_are_asked_for_at_once_do_not_shrink(api) -> None:
+    """Half of a page would be all that is read of it."""
+    pages = Collection(lambda _: [{"id": number} for number in range(1, 30)], page_numbers("data", "total"))
+    api.route("GET", "/rows", lambda r: Answer(status=502) if r.query["page"] == "3" else pages(r))
+    spec = stream(KINDS["pages at once"][1], "$.data[*]") | {"errors": [{"status": 502, "action": "shrink_page"}]}
+    output = run(manifest(api, spec))
+    assert output.exit_code == 4
+
+
 def test_links_start_again_when_a_page_is_too_large(api) -> None:
     """What a link says counts in pages of the old size."""
     rows = [{"id": number} for number in range(1, 12)]
