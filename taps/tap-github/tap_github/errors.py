@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+# What REST would say.
+_STATUSES = {"NOT_FOUND": 404, "FORBIDDEN": 403, "INSUFFICIENT_SCOPES": 403}
+
+
 class ForbiddenError(RefusedError):
     """The token may not read this; others it may."""
 
@@ -29,10 +33,5 @@ class QueryError(RefusedError):
     """
 
     def __init__(self, message: str, errors: Sequence[dict[str, Any]] = ()) -> None:
-        super().__init__(message, 200)
-        self.errors = errors
-
-    @property
-    def kinds(self) -> set[str]:
-        """GitHub's types of the errors, such as NOT_FOUND."""
-        return {str(error.get("type", "")) for error in self.errors}
+        kinds = {error.get("type") for error in errors}
+        super().__init__(message, next((status for kind, status in _STATUSES.items() if kind in kinds), 200))

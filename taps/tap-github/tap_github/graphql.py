@@ -19,6 +19,7 @@ logger = logging.getLogger("tap-github")
 Node = dict[str, Any]
 _LARGEST = 100  # rows of one node, where it is asked alone
 _TOO_HEAVY = frozenset({"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED", "TIMEOUT"})
+_WENT_WRONG = "Something went wrong"  # and then: "this may be the result of a timeout"
 _SMALLEST = 1
 
 
@@ -84,6 +85,8 @@ class Nodes:
             if size == _SMALLEST:
                 break
             size = max(_SMALLEST, (size or _LARGEST) // 2)
+        if all(isinstance(node, QueryError) for node in found):
+            return found
         # What went wrong for one of several is asked for again, alone.
         return [
             self._exchange([key], self.names, size)[0][0] if isinstance(node, QueryError) and len(ids) > 1 else node
@@ -97,7 +100,10 @@ class Nodes:
         paged = {"after": after} if any(PARTS[name].nodes for name in names) else {}
         answer = self.github.query(write_query(names, size=size), {"ids": ids, **paged}, stream=self.stream)
         errors: list[dict[str, Any]] = answer.get("errors") or []
-        heavy = "heavy" in answer or any(error.get("type") in _TOO_HEAVY for error in errors)
+        heavy = "heavy" in answer or any(
+            error.get("type") in _TOO_HEAVY or ("path" not in error and _WENT_WRONG in str(error.get("message")))
+            for error in errors
+        )
         listed: list[Node | None] = (answer.get("data") or {}).get("nodes") or [None] * len(ids)
         return [
             self._judged(key, number, node, errors) for number, (key, node) in enumerate(zip(ids, listed, strict=True))

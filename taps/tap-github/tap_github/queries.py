@@ -66,19 +66,25 @@ class Part:
 
 _NEWEST = "orderBy: {field: UPDATED_AT, direction: DESC}"
 
+# What a survey can tell of a repository: only what a selected stream needs is asked for, or a token that may not know
+# it would get no answer at all.
+SURVEY = {
+    "branches": 'branches: refs(refPrefix: "refs/heads/") { totalCount }',
+    "commit_comments": "commit_comments: commitComments { totalCount }",
+    "deployments": "deployments { totalCount }",
+    "environments": "environments { totalCount }",
+    "forks": "forks { totalCount }",
+    "issues": "issues { totalCount }",
+    "labels": "labels { totalCount }",
+    "milestones": f"milestones(first: 1, {_NEWEST}) {{ totalCount nodes {{ updatedAt }} }}",
+    "pull_requests": f"pull_requests: pullRequests(first: 1, {_NEWEST}) {{ totalCount nodes {{ updatedAt }} }}",
+    "releases": "releases { totalCount }",
+}
+
 PARTS: dict[str, Part] = {
     # Of repositories
-    "survey": Part(
-        "Repository",
-        "",
-        "databaseId isEmpty pushedAt defaultBranchRef { name target { oid } }"
-        " issues { totalCount } labels { totalCount } releases { totalCount } deployments { totalCount }"
-        " environments { totalCount } commitComments { totalCount } forkCount"
-        ' branches: refs(refPrefix: "refs/heads/") { totalCount }'
-        f" pullRequests(first: 1, {_NEWEST}) {{ totalCount nodes {{ updatedAt }} }}"
-        f" milestones(first: 1, {_NEWEST}) {{ totalCount nodes {{ updatedAt }} }}",
-        nodes="",
-    ),
+    "survey": Part("Repository", "", "defaultBranchRef { name target { oid } }", nodes=""),
+    **{f"survey_{name}": Part("Repository", "", selection, nodes="") for name, selection in SURVEY.items()},
     "tags": Part(
         "Repository",
         "refs",
@@ -106,6 +112,14 @@ PARTS: dict[str, Part] = {
         " comments { totalCount }",
         _NEWEST,
         size=20,
+    ),
+    # The beginning of a history; a repository with more is read by REST, 100 at a time.
+    "commits": Part(
+        "Repository",
+        "",
+        "defaultBranchRef { name target { ... on Commit { oid history(first: 25) {"
+        f" pageInfo {{ hasNextPage }} nodes {{ {_COMMIT} }} }} }} }} }}",
+        nodes="",
     ),
     # Of discussions
     "discussion_comments": Part(

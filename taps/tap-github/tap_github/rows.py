@@ -108,10 +108,13 @@ def review(node: Row, place: Row, urls: Urls) -> Row:
 
 
 def pull_request_commit(node: Row, place: Row, urls: Urls) -> Row:
-    commit = node["commit"]
-    base, sha, html_url = urls.repository(place), commit["oid"], commit["url"]
+    return commit(node["commit"], place, urls)
+
+
+def commit(node: Row, place: Row, urls: Urls) -> Row:
+    base, sha, html_url = urls.repository(place), node["oid"], node["url"]
     html_base = html_url.rpartition("/")[0]
-    signature = commit["signature"]
+    signature = node["signature"]
     verification = dict.fromkeys(("signature", "payload", "verified_at")) | {"verified": False, "reason": "unsigned"}
     if signature is not None:
         verification = {
@@ -123,24 +126,24 @@ def pull_request_commit(node: Row, place: Row, urls: Urls) -> Row:
         }
     return {
         "sha": sha,
-        "node_id": commit["id"],
+        "node_id": node["id"],
         "commit": {
-            "author": _git_actor(commit["author"]),
-            "committer": _git_actor(commit["committer"]),
-            "message": commit["message"],
-            "tree": {"sha": commit["tree"]["oid"], "url": f"{base}/git/trees/{commit['tree']['oid']}"},
+            "author": _git_actor(node["author"]),
+            "committer": _git_actor(node["committer"]),
+            "message": node["message"],
+            "tree": {"sha": node["tree"]["oid"], "url": f"{base}/git/trees/{node['tree']['oid']}"},
             "url": f"{base}/git/commits/{sha}",
-            "comment_count": commit["comments"]["totalCount"],
+            "comment_count": node["comments"]["totalCount"],
             "verification": verification,
         },
         "url": f"{base}/commits/{sha}",
         "html_url": html_url,
         "comments_url": f"{base}/commits/{sha}/comments",
-        "author": user((commit["author"] or {}).get("user"), urls),
-        "committer": user((commit["committer"] or {}).get("user"), urls),
+        "author": user((node["author"] or {}).get("user"), urls),
+        "committer": user((node["committer"] or {}).get("user"), urls),
         "parents": [
             {"sha": parent["oid"], "url": f"{base}/commits/{parent['oid']}", "html_url": f"{html_base}/{parent['oid']}"}
-            for parent in commit["parents"]["nodes"]
+            for parent in node["parents"]["nodes"]
         ],
     }
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_github.errors import QueryError
 from tap_github.graphql import Nodes
+from tap_github.queries import SURVEY
 from tap_github.times import instant
 
 if TYPE_CHECKING:
@@ -41,28 +42,15 @@ class Survey:
 
     @classmethod
     def of(cls, node: Node) -> Survey:
-        head = node["defaultBranchRef"] or {}
+        found = {name: node[name] or {"totalCount": 0} for name in SURVEY if name in node}
         newest = {
-            name: instant(rows[0]["updatedAt"]) if (rows := node[member]["nodes"]) else None
-            for name, member in (("pull_requests", "pullRequests"), ("milestones", "milestones"))
+            name: instant(rows[0]["updatedAt"]) if (rows := connection["nodes"]) else None
+            for name, connection in found.items()
+            if "nodes" in connection
         }
-        return cls(
-            {
-                "issues": node["issues"]["totalCount"],
-                "pull_requests": node["pullRequests"]["totalCount"],
-                "milestones": node["milestones"]["totalCount"],
-                "labels": (node["labels"] or {"totalCount": 0})["totalCount"],
-                "releases": node["releases"]["totalCount"],
-                "deployments": node["deployments"]["totalCount"],
-                "environments": node["environments"]["totalCount"],
-                "commit_comments": node["commitComments"]["totalCount"],
-                "forks": node["forkCount"],
-                "branches": node["branches"]["totalCount"] if node["branches"] else 0,
-            },
-            newest,
-            head.get("name"),
-            (head.get("target") or {}).get("oid"),
-        )
+        head = node["defaultBranchRef"] or {}
+        counts = {name: connection["totalCount"] for name, connection in found.items()}
+        return cls(counts, newest, head.get("name"), (head.get("target") or {}).get("oid"))
 
 
 class Together:
@@ -89,17 +77,14 @@ class Together:
     def get(self, place: Place) -> Any:
         """The part of one repository.
 
-        Raises:
-            QueryError: GitHub has none.
+        Returns:
+            It, or an error if GitHub has none.
         """
         # Threads that come meanwhile wait: most likely what they need is on its way.
         with self._lock:
             if place.node_id not in self._found:
                 self._ask(place)
-            found = self._found[place.node_id] if self._keep else self._found.pop(place.node_id)
-        if isinstance(found, QueryError):
-            raise found
-        return found
+            return self._found[place.node_id] if self._keep else self._found.pop(place.node_id)
 
     def _ask(self, place: Place) -> None:
         nodes, waiting = self._nodes(place.account), self._waiting.get(place.account, [])

@@ -151,15 +151,20 @@ class TapGitHub(RestTap):
         """What is known of a repository beforehand; None where nobody may ask."""
         if not self.config["use_graphql"]:
             return None
-        try:
-            found: Survey = self._surveys.get(place)
-        except QueryError:
-            return None  # REST tells what is wrong with it
-        return found
+        found: Survey | QueryError = self._surveys.get(place)
+        return None if isinstance(found, QueryError) else found  # REST tells what is wrong with it
 
     @cached_property
     def _surveys(self) -> Together:
-        ask = batches(self.github, "repositories", ["survey"], self.config["graphql_page_size"])
+        needed = {
+            name
+            for stream in self.streams.values()
+            if isinstance(stream, GitHubStream) and (stream.selected or stream.has_selected_descendents)
+            for name in (*stream.spec.counted, stream.spec.moved)
+            if name
+        }
+        names = ["survey", *(f"survey_{name}" for name in sorted(needed))]
+        ask = batches(self.github, "repositories", names, self.config["graphql_page_size"])
         return Together(ask, self.repositories(), make=Survey.of, keep=True)
 
     def report(self, where: str, error: PluginError) -> None:

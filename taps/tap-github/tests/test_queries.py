@@ -42,7 +42,9 @@ def test_a_full_batch_costs_less_than_a_request_each(name: str) -> None:
 
 
 def test_parts_are_those_of_streams() -> None:
-    assert {name for name, spec in STREAMS.items() if spec.batched} == PARTS.keys() - {"survey"}
+    assert {name for name, spec in STREAMS.items() if spec.batched} == {
+        name for name in PARTS if not name.startswith("survey")
+    }
 
 
 class Server:
@@ -70,6 +72,21 @@ def test_what_is_too_heavy_is_asked_in_halves() -> None:
     assert [len(ids) for ids in server.asked] == [4, 2, 1, 1, 1, 1]
 
 
+def test_what_nobody_may_know_is_not_asked_for_again() -> None:
+    denied = [{"type": "FORBIDDEN", "message": "Resource not accessible", "path": ["nodes", each, "deployments"]}
+              for each in (0, 1)]  # fmt: skip
+    server = Server({"data": {"nodes": [None, None]}, "errors": denied})
+    found = dict(Nodes(server, "repositories", ["survey"], 4).read(["a", "b"]))
+    assert [error.status for error in found.values()] == [403, 403]
+    assert len(server.asked) == 1
+
+
+def test_a_query_that_timed_out_is_asked_in_halves() -> None:
+    late = {"data": None, "errors": [{"message": "Something went wrong while executing your query."}]}
+    server = Server(late, fine, fine)
+    assert [key for key, _ in Nodes(server, "repositories", ["survey"], 2).read(["a", "b"])] == ["a", "b"]
+
+
 def test_a_part_that_failed_is_asked_again_alone() -> None:
     partly = {"data": {"nodes": [{"id": "a", "databaseId": 1}, {"id": "b", "databaseId": None}]},
               "errors": [{"message": "Something went wrong", "path": ["nodes", 1, "issues"]}]}  # fmt: skip
@@ -85,4 +102,4 @@ def test_a_node_that_is_gone_is_an_error_of_its_own() -> None:
     server = Server(gone, {"data": {"nodes": [None]}, "errors": [{**gone["errors"][0], "path": ["nodes", 0]}]})
     found = dict(Nodes(server, "repositories", ["survey"], 4).read(["a", "b"]))
     assert found["a"]["databaseId"] == 1
-    assert found["b"].kinds == {"NOT_FOUND"}
+    assert found["b"].status == 404

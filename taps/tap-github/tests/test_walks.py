@@ -329,6 +329,13 @@ def test_a_history_that_is_rewritten_from_its_beginning(fake, repository) -> Non
     assert_whole(fake, again, "commits")
 
 
+def test_a_commit_with_more_files_than_a_page_holds(fake, repository) -> None:
+    head = repository.history.branches["main"]
+    repository.files[head] = 250
+    rows = sync(fake, "commits", "commit_details").rows("commit_details")
+    assert {file["filename"] for file in rows[repository.id, head]["files"]} == {f"file{each}" for each in range(250)}
+
+
 def test_commits_of_other_branches(fake, repository) -> None:
     live(fake, fake.life.push, 3)
     live(fake, fake.life.open_pull, 2)
@@ -429,6 +436,18 @@ def test_a_stream_that_is_refused_for_one_repository(fake) -> None:
     assert list(run.bookmarks("issues")) == [fake.repositories[0].id]
     tolerant = sync(fake, "issues", tolerate={"issues": [403]})
     assert {row["repo"] for row in tolerant.records("issues")} == {"repo-0"}
+
+
+def test_what_graphql_denies_is_skipped(fake, repository) -> None:
+    other = fake.world.add_repository("acme-0", "other")
+    fake.life.discuss(repository)
+    fake.life.discuss(other)
+    other.refuses["discussions"] = (403, "")
+    run = sync(fake, "discussions", "discussion_comments")
+    assert {row["repo"] for row in run.records("discussions")} == {"repo-0"}
+    assert list(run.bookmarks("discussions")) == [repository.id]
+    strict = sync(fake, "discussions", tolerate={"discussions": []}, fails=True)
+    assert "Resource not accessible" in str(strict.error)
 
 
 def test_issues_are_disabled(fake, repository) -> None:

@@ -36,6 +36,7 @@ class StreamSpec:
         inherit: columns that a member takes from the leader's row: its name and the leader's.
         fill: further values for the path, from the leader's row.
         counts_up: whether the number that fills the path is the last of several, from 1 on.
+        goes_on: of an answer that is one object: which of its lists the further pages belong to.
         within: of a member, where the leader's row already holds its rows.
         batched: makes a row, as REST has it, of a node that GraphQL answers: then many repositories, or rows of the
             leader, share one request. The query is the part of the stream's name in `tap_github.queries`.
@@ -66,6 +67,7 @@ class StreamSpec:
     inherit: Mapping[str, str] = field(default_factory=dict)
     fill: Mapping[str, str] = field(default_factory=dict)
     counts_up: bool = False
+    goes_on: str = ""
     within: str = ""
     batched: Callable[[Row, Row, Urls], Row] | None = None
     counted: tuple[str, ...] = ()

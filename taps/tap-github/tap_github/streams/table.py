@@ -45,9 +45,11 @@ ORGANIZATIONS = (
     ),
     StreamSpec(
         "projects_v2", scope="organization", walk="projects", replication_key="updated_at", batched=rows.project,
+        tolerate=_HIDDEN,
     ),
     StreamSpec(
         "project_items", scope="organization", leader="projects_v2", replication_key="updated_at",
+        tolerate=_GONE,
         inherit={"project_id": "id", "project_number": "number"}, batched=rows.project_item,
     ),
 )  # fmt: skip
@@ -66,11 +68,11 @@ CODE = (
     ),
     StreamSpec(
         "commits", f"{_REPO}/commits", ("repo_id", "sha"), walk="commits", replication_key="committed_at",
-        columns=_COMMIT_DATES, tolerate=_GONE, empty=frozenset({409}), counted=("branches",),
+        columns=_COMMIT_DATES, tolerate=_GONE, empty=frozenset({409}), counted=("branches",), batched=rows.commit,
     ),
     StreamSpec(
         "commit_details", f"{_REPO}/commits/{{ref}}", ("repo_id", "sha"), leader="commits", fill={"ref": "sha"},
-        replication_key="committed_at", columns=_COMMIT_DATES, tolerate=_TOO_LARGE, selected=False,
+        replication_key="committed_at", columns=_COMMIT_DATES, goes_on="files", tolerate=_TOO_LARGE, selected=False,
     ),
     StreamSpec(
         "check_runs", f"{_REPO}/commits/{{ref}}/check-runs", leader="commits", fill={"ref": "sha"},
@@ -105,6 +107,7 @@ PULL_REQUESTS = (
     ),
     StreamSpec(
         "pull_request_details", leader="pull_requests", replication_key="updated_at",
+        tolerate=_GONE,
         batched=rows.pull_request_detail, selected=False,
     ),
     StreamSpec(
@@ -123,18 +126,20 @@ PULL_REQUESTS = (
         inherit=_PULL,
         columns=_USER, tolerate=_GONE, batched=rows.review,
     ),
-    StreamSpec("review_requests", leader="pull_requests", replication_key=_PULL_UPDATED,
-        inherit=_PULL, batched=rows.review_request),
+    StreamSpec(
+        "review_requests", leader="pull_requests", replication_key=_PULL_UPDATED, inherit=_PULL, tolerate=_GONE,
+        batched=rows.review_request,
+    ),
     StreamSpec(
         "review_comments", f"{_REPO}/pulls/comments", walk="since", replication_key="updated_at",
-        columns=("pull_number", "user_id", "user_login"), tolerate=_GONE, counted=("pull_requests",),
+        columns=("pull_number", *_USER), tolerate=_GONE, counted=("pull_requests",),
     ),
 )  # fmt: skip
 
 ISSUES = (
     StreamSpec(
         "issues", f"{_REPO}/issues", walk="since", replication_key="updated_at", params=_ALL,
-        columns=("is_pull_request", "user_id", "user_login"), tolerate=_GONE, empty=frozenset({410}),
+        columns=("is_pull_request", *_USER), tolerate=_GONE, empty=frozenset({410}),
         counted=("issues", "pull_requests"),
     ),
     StreamSpec(
@@ -145,7 +150,7 @@ ISSUES = (
     ),
     StreamSpec(
         "issue_comments", f"{_REPO}/issues/comments", walk="since", replication_key="updated_at",
-        columns=("issue_number", "user_id", "user_login"), tolerate=_GONE, empty=frozenset({410}),
+        columns=("issue_number", *_USER), tolerate=_GONE, empty=frozenset({410}),
         counted=("issues", "pull_requests"),
     ),
     StreamSpec(
@@ -158,14 +163,16 @@ ISSUES = (
         empty=frozenset({410}), moved="milestones",
     ),
     StreamSpec(
-        "discussions", walk="connection", replication_key="updated_at", batched=rows.discussion,
+        "discussions", walk="connection", replication_key="updated_at", batched=rows.discussion, tolerate=_HIDDEN,
     ),
     StreamSpec(
         "discussion_comments", leader="discussions", replication_key="discussion_updated_at", inherit=_DISCUSSION,
+        tolerate=_GONE,
         batched=rows.discussion_comment,
     ),
     StreamSpec(
         "discussion_replies", leader="discussion_comments", replication_key="discussion_updated_at",
+        tolerate=_GONE,
         inherit={"comment_id": "id", "discussion_id": "discussion_id", "discussion_number": "discussion_number",
                  "discussion_updated_at": "discussion_updated_at"},
         batched=rows.discussion_comment,

@@ -10,7 +10,6 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from singer_kit.rest import SkippedError
-from tap_github.errors import QueryError
 from tap_github.graphql import Nodes
 from tap_github.queries import PARTS
 
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from singer_kit.rest import Page
+    from tap_github.client import Answer
     from tap_github.rows import Row
+    from tap_github.streams.spec import StreamSpec
     from tap_github.walks.reading import Member, Reading
 
 logger = logging.getLogger("tap-github")
@@ -59,11 +60,13 @@ def _read_batch(reading: Reading, members: Sequence[Member], leaders: Sequence[R
         rows = {str(leader.get("node_id") or leader["id"]): leader for leader in wanted}
         nodes = Nodes(reading.github, names[0], names, reading.config["graphql_page_size"])
         for key, node in nodes.read(list(rows)):
-            if isinstance(node, QueryError):
-                _check(of[names[0]], node)
+            try:
+                whole = reading.check_node(node, of[names[0]].spec)
+            except SkippedError as error:
+                skip(of[names[0]], str(error))  # a row that vanished meanwhile has nothing hanging on it
                 continue
             for name in names:
-                yield from _read_node(reading, nodes, of[name], node, rows[key])
+                yield from _read_node(reading, nodes, of[name], whole, rows[key])
 
 
 def _read_node(reading: Reading, nodes: Nodes, member: Member, node: Row, leader: Row) -> Iterator[Page]:
@@ -78,14 +81,6 @@ def _read_node(reading: Reading, nodes: Nodes, member: Member, node: Row, leader
         rows = [member.stamp(make(row, place, member.urls), leader) for row in page if row]
         yield member.page(rows)
         yield from read_of(reading, member.spec.name, rows)
-
-
-def _check(member: Member, error: QueryError) -> None:
-    """A row that vanished meanwhile has nothing hanging on it."""
-    if error.kinds & {"NOT_FOUND"}:
-        skip(member, str(error))
-        return
-    raise error
 
 
 def _read_each(reading: Reading, member: Member, leaders: Sequence[Row]) -> Iterator[Page]:
@@ -127,12 +122,21 @@ def _listed(reading: Reading, member: Member, leader: Row) -> Iterator[list[Row]
                 accept=spec.accept,
                 paged=spec.paged,
             )
+            if spec.goes_on:
+                yield _joined(reading, spec, pages)
+                continue
             for place, answer in enumerate(pages):
                 tag = etag if answer.unchanged else answer.etag
                 if known is not None and not place and answer.next is None and tag:
                     member.digests[name] = tag
                 if not answer.unchanged and reading.check(answer, spec):
                     yield [{**row, **variant} for row in reading.rows_of(answer.body, spec)]
+
+
+def _joined(reading: Reading, spec: StreamSpec, pages: Iterator[Answer]) -> list[Row]:
+    """One row, whose list goes on over all pages."""
+    bodies = [answer.body for answer in pages if reading.check(answer, spec)]
+    return [{**bodies[0], spec.goes_on: [item for body in bodies for item in body.get(spec.goes_on, ())]}]
 
 
 def skip(member: Member, reason: str) -> None:

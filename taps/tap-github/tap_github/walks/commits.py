@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tap_github.errors import QueryError
+from tap_github.rows import commit
 from tap_github.times import instant, written
 from tap_github.walks import children
 from tap_github.walks.reading import Reading
@@ -96,11 +98,27 @@ class _Walk:
             known = self._heads.get(branch)
             if head == known:
                 continue
-            if known and self._reading.config["commits_mode"] == "since":
+            if not self._heads and (short := self._short_history(branch, head)) is not None:
+                yield from self._emit(short)
+                self._remember(branch, [row["sha"] for row in short], [])
+            elif known and self._reading.config["commits_mode"] == "since":
                 yield from self._read_since(self._value, branch, head)
             else:
                 yield from self._compare(branch, head)
             yield from self._reached(branch, head)
+
+    def _short_history(self, branch: str, head: str) -> list[Row] | None:
+        """All commits of a default branch, if they are few: many repositories share a question."""
+        reading, lead = self._reading, self._reading.lead
+        if reading.survey is None or branch != reading.survey.branch or reading.config.get("start_date"):
+            return None
+        node = lead.stream.first_pages().get(reading.place)
+        if isinstance(node, QueryError):
+            return None  # REST tells what is wrong with it
+        target = (node["defaultBranchRef"] or {}).get("target") or {}
+        if target.get("oid") != head or target["history"]["pageInfo"]["hasNextPage"]:
+            return None
+        return [commit(row, dict(reading.place.columns), lead.urls) for row in target["history"]["nodes"]]
 
     def _state(self, name: str) -> Any:
         """A part of the state that the streams have alike."""

@@ -20,7 +20,7 @@ _MOST_PAGES = 10  # of 100 rows, held until it is known whether anything has cha
 
 def read(reading: Reading) -> Iterator[Page]:
     """Read the connection of one repository, whose first page came with those of others."""
-    node = reading.lead.stream.first_pages().get(reading.place)
+    node = reading.check_node(reading.lead.stream.first_pages().get(reading.place), reading.lead.spec)
     nodes = Nodes(reading.github, reading.lead.spec.name, [reading.lead.spec.name], 1)
     if reading.lead.stream.replication_key:
         yield from _read_newest(reading, nodes, node)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from singer_kit.rest import Page, SkippedError
+from tap_github.errors import QueryError
 from tap_github.rows import DERIVED
 from tap_github.times import instant
 
@@ -191,6 +192,19 @@ class Reading:
             raise SkippedError(f"{answer.status} at {answer.url}")
         return True
 
+    def check_node(self, found: Row | QueryError, spec: StreamSpec) -> Row:
+        """The same for what GraphQL answers.
+
+        Raises:
+            SkippedError: it says that nobody may know.
+            QueryError: it has no answer.
+        """
+        if not isinstance(found, QueryError):
+            return found
+        if found.status in self.skipping(spec):
+            raise SkippedError(str(found))
+        raise found
+
     def rows_of(self, body: Any, spec: StreamSpec) -> list[Row]:
         """The rows of an answer."""
         if spec.unpack is not None:
@@ -246,7 +260,8 @@ class Reading:
     def finish(self, **more: Any) -> Iterator[Page]:
         """All that belongs to the partition is written: the bookmarks of all its streams."""
         for member in self.selected:
-            yield member.page(state=member.bookmark(**more))
+            bookmark = member.bookmark(**more)
+            yield member.page(state={} if bookmark is None and "resume" in member.state else bookmark)
 
 
 def digest(rows: Any) -> str:

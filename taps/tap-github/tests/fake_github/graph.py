@@ -130,14 +130,15 @@ def _repository(found: Repository) -> Object:
         return connection(rows, lambda row: _ref(found, row, refPrefix))(info, **arguments)
 
     tip = found.history.branches.get(found.default_branch)
-    branch = None if tip is None else {"name": found.default_branch, "target": _commit(found, tip)}
+    branch = None if tip is None else {"name": found.default_branch, "target": {
+        **_commit(found, tip), "history": functools.partial(_history, found, tip)}}  # fmt: skip
     stars = [{**user, "starred_at": stamp(moment)} for user, moment in found.stars]
     issues = [row for row in found.issues.values() if "pull_request" not in row]
     languages = [{"id": name, "created_at": "", "name": name, "size": size} for name, size in found.languages.items()]
     return _object(
         found.row, "Repository", nameWithOwner=found.full_name, owner=_object(found.row["owner"], "Organization"),
         defaultBranchRef=branch, stargazerCount=len(stars), isArchived=found.row["archived"], isFork=found.row["fork"],
-        isPrivate=found.row["private"], pullRequest=pull, isEmpty=tip is None, forkCount=0, refs=refs,
+        isPrivate=found.row["private"], pullRequest=pull, isEmpty=tip is None, forks=connection([], _plain), refs=refs,
         pullRequests=connection(list(found.pulls.values()), lambda row: _pull(found, row), _pull_state),
         issues=connection(issues, lambda row: _object(row, "Issue", state=row["state"].upper()), _issue_state),
         stargazers=connection(stars, _actor,
@@ -151,8 +152,12 @@ def _repository(found: Repository) -> Object:
         environments=connection([{"id": 1, "created_at": ""}], _plain),
         commitComments=connection(found.commit_comments, lambda row: _object(row, "CommitComment")),
         languages=connection(languages, lambda row: {"name": row["name"]}, edge=lambda row: {"size": row["size"]}),
-        discussions=connection(found.discussions, _discussion),
+        discussions=_refused if "discussions" in found.refuses else connection(found.discussions, _discussion),
     )  # fmt: skip
+
+
+def _refused(*_: Any, **__: Any) -> Object:
+    raise GraphQLError("Resource not accessible by personal access token", extensions={"type": "FORBIDDEN"})
 
 
 def _ref(found: Repository, row: Row, prefix: str) -> Object:
@@ -213,6 +218,13 @@ def _commit(found: Repository, sha: str) -> Object:
     parents = [{"id": each["sha"], "created_at": "", "oid": each["sha"]} for each in row["parents"]]
     return {**base, **people, "signature": signed or None, "parents": connection(parents, _plain),
             "comments": {"totalCount": inner["comment_count"]}}  # fmt: skip
+
+
+def _history(found: Repository, tip: str, info: Any, **arguments: Any) -> Object:
+    """Newest first; a position is enough, because what is behind a commit never changes."""
+    commits = found.history.reachable(tip)
+    rows = [{"id": number, "created_at": f"{number:09}", "sha": each.sha} for number, each in enumerate(commits)]
+    return connection(rows, lambda row: _commit(found, row["sha"]))(info, **arguments)
 
 
 def _issue_state(row: Row) -> str:

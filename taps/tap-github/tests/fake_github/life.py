@@ -82,7 +82,7 @@ class Life:
         row = make("issue-items", repository.full_name, id=self.world.new_id(), number=number, user=user, url=url,
                    node_id=f"I_{repository.id}_{number}", title=f"Issue {number}", body=self._body(), labels=[label],
                    html_url=f"https://github.com/{repository.full_name}/issues/{number}", state="open",
-                   state_reason=None, assignee=None, assignees=[], milestone=None, locked=False,
+                   state_reason=None, type=None, assignee=None, assignees=[], milestone=None, locked=False,
                    active_lock_reason=None, comments=0, closed_at=None, closed_by=None,
                    created_at=self.world.now, updated_at=self.world.now,
                    comments_url=f"{url}/comments", events_url=f"{url}/events", labels_url=f"{url}/labels{{/name}}",
@@ -179,7 +179,7 @@ class Life:
                                                 "updated_at", "closed_at", "labels", "locked")}  # fmt: skip
         return make("issue-items", repository.full_name, **values, id=self.world.new_id(), url=pull["issue_url"],
                     node_id=f"I_{repository.id}_{pull['number']}", milestone=None, assignee=None, assignees=[],
-                    comments=0, closed_by=None, state_reason=None, active_lock_reason=None)  # fmt: skip
+                    comments=0, closed_by=None, state_reason=None, type=None, active_lock_reason=None)  # fmt: skip
 
     def review(self, repository: Repository) -> Row | None:
         pull = self._any(repository.pulls)

@@ -73,7 +73,9 @@ class RepositoryRoutes:
             "topics": lambda repository, _: Answer({"names": repository.row["topics"]}),
             "community/profile": lambda *_: Answer(whole("community-profile")),
             "readme": lambda *_: Answer(whole("content-file")),
-            "properties/values": lambda *_: Answer(whole("custom-property-values")),
+            "properties/values": lambda repository, _: Answer(
+                [{"property_name": name, "value": value} for name, value in repository.row["custom_properties"].items()]
+            ),
             "actions/workflows": lambda repository, request: self._plain(
                 repository, request, repository.workflows, items="workflows"
             ),
@@ -257,8 +259,11 @@ class RepositoryRoutes:
         if sha is None:
             return problem(422, f"No commit found for SHA: {request.parameters['ref']}")
         row = commit_row(repository, repository.history.commits[sha])
-        file = make("diff-entry-items", repository.full_name)
-        return Answer({**row, "stats": {"additions": 3, "deletions": 1, "total": 4}, "files": [file]})
+        files = [make("diff-entry-items", repository.full_name, filename=f"file{number}")
+                 for number in range(repository.files.get(sha, 1))]  # fmt: skip
+        page = self._plain(repository, request, files)
+        whole_row = {**row, "stats": {"additions": 3, "deletions": 1, "total": 4}, "files": page.json}
+        return Answer(whole_row, headers=page.headers)
 
     def _check_runs(self, repository: Repository, request: Request) -> Answer:
         sha = repository.history.resolve(request.parameters["ref"])

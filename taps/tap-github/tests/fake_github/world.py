@@ -72,6 +72,7 @@ class Repository:
     statuses: dict[int, list[Row]] = field(default_factory=dict)  # by deployment
     stars: list[tuple[Row, datetime]] = field(default_factory=list)
     subscribers: list[Row] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)  # how many a commit has changed, if not 1; by SHA
     languages: dict[str, int] = field(default_factory=dict)
     members: list[Row] = field(default_factory=list)  # of the organisation: who may be assigned
     discussions: list[Row] = field(default_factory=list)  # with their `comments`, and those with their `replies`
@@ -181,7 +182,8 @@ class World:
                    name=name, full_name=full_name, owner=account, organization=account, default_branch="main",
                    created_at=self.now, updated_at=self.now, pushed_at=self.now, language=None, fork=False,
                    archived=False, disabled=False, private=False, stargazers_count=0, open_issues_count=0,
-                   has_issues=True, topics=["data"], **values)  # fmt: skip
+                   has_issues=True, topics=["data"], custom_properties={"environment": "production", "teams": ["a"]},
+                   **values)  # fmt: skip
         for inner in ("parent", "source", "template_repository"):
             row.pop(inner, None)
         repository = self.repositories[row["id"]] = Repository(
