@@ -115,7 +115,7 @@ def put(request: requests.PreparedRequest, value: str, place: str, name: str) ->
         request.headers[name] = value
     elif place == "cookie":
         others = request.headers.get("Cookie")
-        request.headers["Cookie"] = f"{others}; {name}={value}" if others else f"{name}={value}"
+        request.headers["Cookie"] = f"{others}; {name}={value}" if isinstance(others, str) else f"{name}={value}"
     elif name not in dict(parse_qsl(urlsplit(request.url or "").query)):
         request.prepare_url(request.url or "", {name: value})
 
