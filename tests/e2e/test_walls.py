@@ -29,7 +29,7 @@ def imports(package: Path) -> set[str]:
 
 
 def test_every_package_is_looked_at() -> None:
-    assert {"singer_kit", "tap_odoo", "target_postgres", "ipai"} <= PACKAGES.keys()
+    assert {"singer_kit", "tap_github", "tap_odoo", "tap_rest_api", "target_postgres", "ipai"} <= PACKAGES.keys()
 
 
 @pytest.mark.parametrize("name", sorted(PACKAGES))

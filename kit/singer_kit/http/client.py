@@ -209,7 +209,7 @@ class Client:
             self._read_clock(response)
             verdict = self._judged(call, response)
             if call.to_file and verdict.action is not Action.ACCEPT:
-                response.close()
+                response.raw.close()  # of a body that was read, `Response.close` leaves it open
             if verdict.action is Action.WAIT:
                 wait = verdict.wait
                 if wait is None:

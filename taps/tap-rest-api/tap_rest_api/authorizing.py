@@ -6,22 +6,23 @@ import base64
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
-
-import requests
 
 from singer_kit.errors import ConfigurationError
 from singer_kit.http import Call, Client, Credential, Token, UnauthorizedError, Verdict, decoded
 from singer_kit.http.renewing import Fetched, RenewingCredential
 from singer_kit.http.verdict import describe, excerpt
-from tap_rest_api.manifest import AllOf, ApiKey, Auth, Basic, Bearer, Jwt, NoAuth, OAuth2, Pool, Session
+from tap_rest_api.language import AllOf, ApiKey, Auth, Basic, Bearer, Jwt, NoAuth, OAuth2, Pool, Session
 from tap_rest_api.requesting import plain_call
 from tap_rest_api.templates import Template, as_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import requests
+
     from tap_rest_api.memory import Memory
 
 _logger = logging.getLogger("tap_rest_api")
@@ -79,7 +80,8 @@ class JoinedCredential(Credential):
             member.apply(request)
 
     def refresh(self) -> bool:
-        return any([member.refresh() for member in self.members])
+        renewed = [member.refresh() for member in self.members]  # each of them, not only until one has done
+        return any(renewed)
 
 
 class SessionCredential(RenewingCredential):
@@ -113,12 +115,12 @@ def put(request: requests.PreparedRequest, value: str, place: str, name: str) ->
         request.headers[name] = value
     elif place == "cookie":
         others = request.headers.get("Cookie")
-        request.headers["Cookie"] = f"{others}; {name}={value}" if others else f"{name}={value}"
+        request.headers["Cookie"] = f"{others}; {name}={value}" if isinstance(others, str) else f"{name}={value}"
     elif name not in dict(parse_qsl(urlsplit(request.url or "").query)):
         request.prepare_url(request.url or "", {name: value})
 
 
-def _credential(auth: Auth, around: Surroundings, name: str) -> Credential:
+def _credential(auth: Auth, around: Surroundings, name: str) -> Credential:  # noqa: PLR0911 - one for each kind
     match auth:
         case ApiKey():
             value = _text(auth.value, around, "auth.value")

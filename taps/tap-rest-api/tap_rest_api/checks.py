@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tap_rest_api.fields import check_cast
 from tap_rest_api.inheriting import lineage, resolved
-from tap_rest_api.manifest import Cursor, Manifest, NoPaging, Offset, PageNumber, Relay, Stream
+from tap_rest_api.language import Cursor, Manifest, NoPaging, Offset, PageNumber, Relay, Stream
 from tap_rest_api.moments import moment_format
 from tap_rest_api.templates import Template, near
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tap_rest_api.loading import Source
 
 Problem = tuple[list[Any], str]
@@ -56,7 +57,7 @@ def _problems(manifest: Manifest) -> Iterator[Problem]:
             yield ["streams", index, *inner], text
 
 
-def _stream_problems(stream: Stream) -> Iterator[Problem]:
+def _stream_problems(stream: Stream) -> Iterator[Problem]:  # noqa: C901 - one after the other
     if stream.path is None and stream.job is None:
         yield [], f"stream {stream.name!r} has no path"
     assert stream.records and stream.fields and stream.deletion and stream.schema  # noqa: S101, PT018 - resolved

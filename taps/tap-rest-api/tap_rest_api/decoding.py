@@ -8,17 +8,18 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import msgspec
 
 from singer_kit.errors import SourceError
 
 if TYPE_CHECKING:
-    from tap_rest_api.manifest import Records, Xml
+    from collections.abc import Iterator
+
+    from tap_rest_api.language import Records, Xml
 
 _LONGEST_LINE = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -66,7 +67,7 @@ def rows(body: IO[bytes], records: Records) -> Iterator[Any]:
             yield from _csv(body, records)
         else:
             yield from _lines(body, records)
-    except (EOFError, OSError, ValueError, csv.Error, ElementTree.ParseError) as error:
+    except (EOFError, OSError, ValueError, csv.Error, ET.ParseError) as error:
         raise BrokenBodyError(
             f"the body is not {records.format}, or ends too early: {error}. Next: check records.format and encoding."
         ) from None
@@ -117,8 +118,8 @@ def literal_columns(text: str | None) -> list[str]:
 
 def _xml(body: IO[bytes], written: Xml) -> Iterator[Any]:
     lists = frozenset(written.force_list)
-    above: list[ElementTree.Element] = []
-    for event, element in ElementTree.iterparse(body, events=("start", "end")):  # noqa: S314 - no entities from outside
+    above: list[ET.Element] = []
+    for event, element in ET.iterparse(body, events=("start", "end")):  # noqa: S314 - no entities from outside
         if event == "start":
             above.append(element)
             continue
@@ -133,7 +134,7 @@ def _xml(body: IO[bytes], written: Xml) -> Iterator[Any]:
                 each.remove(element)
 
 
-def _value(element: ElementTree.Element, lists: frozenset[str]) -> Any:
+def _value(element: ET.Element, lists: frozenset[str]) -> Any:
     value: dict[str, Any] = {f"@{_local(name)}": text for name, text in element.attrib.items()}
     for child in element:
         name, inner = _local(child.tag), _value(child, lists)

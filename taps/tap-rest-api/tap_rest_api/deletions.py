@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,8 +11,11 @@ from tap_rest_api.moments import to_rfc3339
 from tap_rest_api.templates import json_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from tap_rest_api.extraction import Record
-    from tap_rest_api.manifest import Stream
+    from tap_rest_api.language import Stream
     from tap_rest_api.memory import Memory
 
 DELETED_AT = "_sdc_deleted_at"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -12,7 +13,7 @@ from tap_rest_api.requesting import Draft, call_draft
 from tap_rest_api.templates import as_text, json_text
 
 if TYPE_CHECKING:
-    from tap_rest_api.manifest import Stream
+    from tap_rest_api.language import Stream
     from tap_rest_api.tap import TapRestApi
 
 
@@ -29,13 +30,16 @@ def first_request(tap: TapRestApi, spec: Stream) -> str:
     url = draft.url if "://" in draft.url else f"{tap.client.base_url}{draft.url.lstrip('/')}"
     request = requests.Request(draft.method, url, params=_repeated(draft.params)).prepare()
     assert request.url is not None  # noqa: S101
-    lines = [
-        f"{draft.method} {request.url.replace('%3C', '<').replace('%3E', '>').replace('%253C', '<').replace('%253E', '>')}"
-    ]
+    lines = [f"{draft.method} {_shown(request.url)}"]
     lines += [f"{name}: {value}" for name, value in draft.headers.items()]
     if draft.json is not None or draft.form is not None:
         lines.append(json_text(draft.form if draft.json is None else draft.json))
     return f"{spec.name} (auth: {tap.manifest.auth.__struct_config__.tag})\n" + "".join(f"  {line}\n" for line in lines)
+
+
+def _shown(url: str) -> str:
+    """A URL with `<name>` as it was put in: once encoded in the query, and twice in the path."""
+    return re.sub(r"%(25)?3C(\w+)%(25)?3E", r"<\2>", url)
 
 
 def _draft(tap: TapRestApi, spec: Stream, scope: dict[str, Any]) -> Draft:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from singer_kit.errors import DataError
 from tap_rest_api.decoding import literal_columns
-from tap_rest_api.manifest import Records
 from tap_rest_api.paths import JsonPath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tap_rest_api.language import Records
 
 Record = dict[str, Any]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
 from datetime import timezone
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,9 @@ from tap_rest_api.moments import MomentFormat, from_rfc3339, moment_format, to_r
 from tap_rest_api.templates import as_text, json_text, near
 
 if TYPE_CHECKING:
-    from tap_rest_api.manifest import Fields
+    from collections.abc import Callable, Mapping
+
+    from tap_rest_api.language import Fields
 
 Record = dict[str, Any]
 

@@ -8,15 +8,18 @@ by the server's clock: rows that commit with an earlier time while they are bein
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from singer_kit.errors import DataError
-from tap_rest_api.manifest import Bound, Incremental
 from tap_rest_api.moments import UTC, MomentFormat, from_rfc3339, time_zone, to_rfc3339, unambiguous
 from tap_rest_api.templates import as_moment, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tap_rest_api.language import Bound, Incremental
 
 Point: TypeAlias = Any  # datetime, int or str, all of one cursor the same; None: nothing is known
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
-from tap_rest_api.manifest import Deletion, Fields, Manifest, Records, Stream, StreamPart
+from tap_rest_api.language import Deletion, Fields, Manifest, Records, Stream, StreamPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
-
-import requests
+from typing import TYPE_CHECKING, Any
 
 from singer_kit.errors import SourceError
 from singer_kit.http import Client, RefusedError, decoded
-from tap_rest_api.manifest import Call as CallSpec
-from tap_rest_api.manifest import Job
 from tap_rest_api.requesting import Draft, Scope, call_draft, send
-from tap_rest_api.rules import Rule
 from tap_rest_api.templates import as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import requests
+
+    from tap_rest_api.language import Call as CallSpec
+    from tap_rest_api.language import Job
+    from tap_rest_api.rules import Rule
 
 
 class JobFailedError(SourceError):

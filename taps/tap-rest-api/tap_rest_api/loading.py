@@ -19,13 +19,14 @@ import yaml
 from singer_kit.errors import ConfigurationError
 from tap_rest_api.absent import ABSENT
 from tap_rest_api.conditions import Condition
-from tap_rest_api.manifest import Manifest
+from tap_rest_api.language import Manifest
 from tap_rest_api.moments import Duration
 from tap_rest_api.paths import JsonPath
 from tap_rest_api.templates import Template, near
 
 _COMPILED = (Template, Condition, JsonPath, Duration)
 _MESSAGE = re.compile(r"(.*?)(?: - at `(?:key in )?\$(.*)`)?", re.DOTALL)
+_TAG = "kind"
 _TOKEN = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -194,7 +195,8 @@ def _choices(value: Any, kind: Any, path: list[Any]) -> str:
 def _walk(tokens: list[Any], value: Any, kind: Any) -> tuple[list[Any], Any, Any]:
     """Follow msgspec's path through values and types at once: the real path, the value there, and its type."""
     path: list[Any] = []
-    for token in tokens:
+    for part in tokens:
+        token = part
         if token is ...:  # msgspec does not tell which key of a mapping
             inner = next((get_args(one)[1] for one in _unwrapped(kind) if get_origin(one) is dict), Any)
             token, value = _culprit(value, inner)
@@ -204,7 +206,7 @@ def _walk(tokens: list[Any], value: Any, kind: Any) -> tuple[list[Any], Any, Any
             value = value[token]
         else:
             struct = _struct_of(value, kind)
-            if struct is not None and token != "kind":
+            if struct is not None and token != _TAG:
                 kind = _types(struct).get(token, Any)
             value = value.get(token) if isinstance(value, Mapping) else None
         path.append(token)

@@ -6,10 +6,12 @@ Everything is nullable: documents are wrong about that more often than not.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tap_rest_api.templates import near
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _METHODS = ("get", "post", "put", "patch", "query")
 _FORMATS = {"date-time", "date", "time", "uuid"}
@@ -110,6 +112,10 @@ class Document:
                 found.setdefault(name, self._singer(inner, decimals=decimals, depth=1))
         return found
 
+    def property(self, schema: Mapping[str, Any], *, decimals: bool) -> dict[str, Any]:
+        """One of them."""
+        return self._singer(schema, decimals=decimals, depth=1)
+
     def _alternatives(self, schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         schema = self.resolve(schema)
         yield schema
@@ -135,7 +141,7 @@ class Document:
             inner = [one for one in alternatives if "properties" in one]
             if len(inner) == 1 and depth < _DEEPEST:
                 found["properties"] = {
-                    name: self._singer(each, decimals=False, depth=depth + 1) or {}
+                    name: self._singer(each, decimals=False, depth=depth + 1)
                     for name, each in inner[0]["properties"].items()
                 }
         items = [one["items"] for one in alternatives if "items" in one]

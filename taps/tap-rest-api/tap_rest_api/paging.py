@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from singer_kit.errors import SourceError
-from tap_rest_api.manifest import Cursor, LinkHeader, NextUrl, NoPaging, Offset, PageNumber, Pagination, Relay, Stop
+from tap_rest_api.language import Cursor, LinkHeader, NextUrl, NoPaging, Offset, PageNumber, Pagination, Relay, Stop
 from tap_rest_api.templates import as_text
 
 if TYPE_CHECKING:
@@ -144,7 +144,9 @@ class Pager:
         pager._pages_before, pager._before = number, number * count
         return pager
 
-    def _following(self, response: requests.Response, body: Any, count: int, last: Record | None) -> Any:
+    def _following(  # noqa: PLR0911 - one for each kind
+        self, response: requests.Response, body: Any, count: int, last: Record | None
+    ) -> Any:
         """What the next request has to say, or None."""
         match self.spec:
             case LinkHeader(rel=rel):

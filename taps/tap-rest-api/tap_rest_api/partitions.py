@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from singer_kit.errors import ConfigurationError
 from singer_kit.rest import Partition
-from tap_rest_api.manifest import Partition as PartitionSpec
-from tap_rest_api.manifest import Stream
-from tap_rest_api.requesting import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tap_rest_api.language import Partition as PartitionSpec
+    from tap_rest_api.language import Stream
+    from tap_rest_api.requesting import Scope
 
 
 @dataclass(frozen=True)

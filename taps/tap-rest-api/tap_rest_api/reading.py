@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import requests
 
 from singer_kit.http import Client, RefusedError, UnreadableError, decoded
 from singer_kit.rest.page import Page, Partition
@@ -14,16 +11,20 @@ from singer_kit.rest.reading import Ended, read_concurrently
 from tap_rest_api.decoding import ends_whole, in_rows, rows
 from tap_rest_api.extraction import Extraction, Record
 from tap_rest_api.fields import digest
-from tap_rest_api.incremental import Cursor, Point, Span
 from tap_rest_api.jobs import Jobs
-from tap_rest_api.manifest import Call as CallSpec
-from tap_rest_api.manifest import Incremental, Offset, PageNumber, Stream
+from tap_rest_api.language import Call as CallSpec
+from tap_rest_api.language import Incremental, Offset, PageNumber, Stream
 from tap_rest_api.paging import Pager
-from tap_rest_api.requesting import Draft, Scope, call_draft, send, stream_draft
+from tap_rest_api.requesting import Draft, Scope, call_draft, file_of, send, stream_draft
 from tap_rest_api.rules import IgnoredAnswer, Rule, ShrinkPage, SplitWindow
 
 if TYPE_CHECKING:
-    from tap_rest_api.manifest import Bound
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import requests
+
+    from tap_rest_api.incremental import Cursor, Point, Span
+    from tap_rest_api.language import Bound
 
 # Of a file, so many rows are handed on at once, or fewer where so many bytes hold them.
 _CHUNK = 1000
@@ -53,25 +54,59 @@ class _Seen:
 
     Args:
         old: rows before it are not new; None: all are.
+        walked: rows that have been handed on before.
     """
 
-    def __init__(self, old: Point) -> None:
-        self._old = old
+    def __init__(self, old: Point, walked: set[str]) -> None:
+        self._old, self._walked = old, walked
         self._olds = self.count = 0
         self.last: Record | None = None
         self.newest: Point = None
+        self.held: list[Record] = []
 
     @property
     def all_old(self) -> bool:
         """Whether none of its rows is new."""
         return 0 < self.count == self._olds
 
-    def add(self, records: list[Record], points: list[Point]) -> None:
+    def add(self, records: list[Record], points: list[Point]) -> list[Record]:
+        """Take note of rows; those that have not been handed on yet."""
         self.count += len(records)
         self.last = records[-1] if records else self.last
         self.newest = max([*points, *([] if self.newest is None else [self.newest])], default=None)
         if self._old is not None:
             self._olds += sum(point < self._old for point in points)
+        walked = self._walked
+        self.held = [record for record in records if digest(record) not in walked] if walked else records
+        return self.held
+
+
+class _Walk:
+    """Goes through an ascending list that changes while it is read.
+
+    A row that changes moves to the end, and all rows behind it a place up; by a number of rows, the next page would
+    then leave one out. So the next request begins at the cursor of the last row. Only where all rows of a page have
+    the same cursor it has to go on by position; and if that brings something newer, it looks again from where it was.
+    """
+
+    def __init__(self, cursor: Cursor | None) -> None:
+        self._cursor = cursor
+        self._stepped = self._looked_again = False
+        self.told: set[str] = set()
+
+    def onward(self, span: Span, pager: Pager, seen: _Seen) -> Span:
+        """What to ask for after a page; the pager stands at the page behind it."""
+        assert self._cursor is not None  # noqa: S101 - see Reader._walks
+        if seen.newest is None or (span.start is not None and seen.newest <= span.start):
+            self._stepped = True
+            return span
+        pager.restart()
+        if self._stepped and not self._looked_again:
+            self._looked_again = True
+            return span
+        self._stepped = self._looked_again = False
+        self.told = {digest(record) for record in seen.held if self._cursor.point(record) == seen.newest}
+        return replace(span, start=seen.newest)
 
 
 class Reader:
@@ -125,44 +160,30 @@ class Reader:
             yield from self._export(scope, job)
             return
         pager = Pager(self._pagination, self._client, self._in_span(span, scope))
-        walked: set[str] = set()
+        walk = _Walk(self.cursor)
         first = True
         while True:
             answer = self._ask(pager, span, scope, etag)
             etag = None
-            if answer is None:
-                yield Rows([])
-                return
-            if answer.status_code == _NOT_MODIFIED:
-                yield Rows([], unchanged=True)
+            if answer is None or answer.status_code == _NOT_MODIFIED:
+                yield Rows([], unchanged=answer is not None)
                 return
             body = None if in_rows(self._records) else self._body(answer)
             if first:
                 self._refuse_too_much(body)
-            seen = _Seen(old)
-            held: list[Record] = []
+            seen = _Seen(old, walk.told)
             for records in self._pages(answer, body, self._in_span(span, scope)):
-                seen.add(records, self._points(records))
-                held = [record for record in records if digest(record) not in walked] if walked else records
-                if body is None:
-                    yield Rows(held)
-            more = pager.advance(answer, body, seen.count, seen.last, old=seen.all_old)
-            etag = answer.headers.get("etag") if first and not more else None
-            yield Rows([] if body is None else held, etag=etag)
-            if not more:
+                yield Rows(seen.add(records, self._points(records)))
+            if not pager.advance(answer, body, seen.count, seen.last, old=seen.all_old):
+                yield Rows([], etag=answer.headers.get("etag") if first else None)
                 return
             if first and isinstance(pager.spec, PageNumber | Offset) and pager.spec.parallel_pages > 1:
                 others = pager.others(body, seen.count)
                 if len(others) > 1:
                     yield from self._at_once(others[:-1], span, scope, pager.spec.parallel_pages)
                     pager = others[-1]
-            elif self._walks(pager) and seen.newest is not None and (span.start is None or seen.newest > span.start):
-                # Rows that change while they are read move to the end of the list, and all behind them a place up:
-                # the next request begins where this page ended, by the cursor and not by a number of rows.
-                assert self.cursor is not None  # noqa: S101 - see _walks
-                walked = {digest(record) for record in held if self.cursor.point(record) == seen.newest}
-                span = replace(span, start=seen.newest)
-                pager.restart()
+            elif self._walks(pager):
+                span = walk.onward(span, pager, seen)
             first = False
 
     def details(self, record: Record, scope: Scope) -> Record:
@@ -189,8 +210,10 @@ class Reader:
 
     # One request
 
-    def _ask(self, pager: Pager, span: Span, scope: Scope, etag: str | None) -> requests.Response | None:
-        """The answer to a page's request, asked for smaller pages where a rule says so; None where it counts as empty."""
+    def _ask(
+        self, pager: Pager, span: Span, scope: Scope, etag: str | None = None, *, shrinks: bool = True
+    ) -> requests.Response | None:
+        """The answer to a page's request, of smaller pages where a rule says so; None where it counts as empty."""
         while True:
             draft = self.draft(span, scope, pager)
             streamed = in_rows(self._records)
@@ -207,7 +230,7 @@ class Reader:
             except IgnoredAnswer:
                 return None
             except ShrinkPage as error:
-                if not pager.shrink():
+                if not shrinks or not pager.shrink():
                     raise RefusedError(
                         f"Stream '{self.spec.name}': {error}, even for the smallest page. Next: set pagination.size, "
                         "or see whether the API works."
@@ -243,7 +266,7 @@ class Reader:
         yield from self._file(response, names)
 
     def _file(self, response: requests.Response, names: Mapping[str, Any]) -> Iterator[list[Record]]:
-        with response.raw as file:
+        with file_of(response) as file:
             chunk: list[Record] = []
             begun = 0
             for row in rows(file, self._records):
@@ -269,7 +292,8 @@ class Reader:
 
     def _at_once(self, pagers: Iterable[Pager], span: Span, scope: Scope, workers: int) -> Iterator[Rows]:
         def page(partition: Partition) -> Iterator[Page]:
-            answer = self._ask(partition.data, span, scope, None)
+            # Half of a page would be all that is read of it: the other half is nobody's.
+            answer = self._ask(partition.data, span, scope, shrinks=False)
             if answer is not None:
                 for records in self._pages(answer, self._body(answer), self._in_span(span, scope)):
                     yield Page(records)

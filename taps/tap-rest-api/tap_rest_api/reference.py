@@ -1,4 +1,4 @@
-"""The language as documents: a JSON Schema for editors, and the reference of all keys. Both from the classes themselves.
+"""The language as documents, made from its classes: a JSON Schema for editors, and the reference of all keys.
 
 python -m tap_rest_api.reference          writes manifest.schema.json and REFERENCE.md into the current folder
 """
@@ -8,18 +8,20 @@ from __future__ import annotations
 import json
 import re
 import types
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from tap_rest_api.absent import ABSENT
 from tap_rest_api.conditions import FUNCTIONS, NAMES, Condition
-from tap_rest_api.manifest import Manifest
+from tap_rest_api.language import Manifest
 from tap_rest_api.moments import Duration
 from tap_rest_api.paths import JsonPath
 from tap_rest_api.templates import FILTERS, SCOPES, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _KINDS: dict[Any, tuple[str, dict[str, Any]]] = {
     Template: ("template", {"$comment": "may hold ${templates}"}),
@@ -32,6 +34,11 @@ _KINDS: dict[Any, tuple[str, dict[str, Any]]] = {
     bool: ("true or false", {}),
     type(None): ("", {}),
 }
+_TEMPLATES = """\
+`${scope.name|filter:argument|…}`. A text that is exactly one template keeps the value's own type; otherwise values are
+put in as text. What is not there is null: in `params`, `headers` and `form` null leaves the entry out, in a path it is
+an error. In a path values are percent-encoded. `$${` is a plain `${`. A name may be a JSONPath:
+`${record.$['a.b']}`."""
 _CALLED = {"Manifest": "Top level", "StreamPart": "Streams and templates", "Stream": "Streams"}
 
 
@@ -68,10 +75,7 @@ def reference() -> str:
     lines += [
         "## Templates",
         "",
-        "`${scope.name|filter:argument|…}`. A text that is exactly one template keeps the value's own type; otherwise values "
-        "are put in as text. What is not there is null: in `params`, `headers` and `form` null leaves the entry out, in a path "
-        "it is an error. In a path values are percent-encoded. `$${` is a plain `${`. A name may be a JSONPath: "
-        "`${record.$['a.b']}`.",
+        _prose(_TEMPLATES),
         "",
         "| scope | what |",
         "|---|---|",
@@ -137,7 +141,7 @@ def _prose(text: str) -> str:
     return " ".join(text.split())
 
 
-def _type(hint: Any) -> str:
+def _type(hint: Any) -> str:  # noqa: PLR0911 - one for each form
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _type(arguments[0])

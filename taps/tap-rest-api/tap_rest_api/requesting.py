@@ -5,18 +5,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from singer_kit.errors import ConfigurationError
-from singer_kit.http import Call, Client
 from singer_kit.http.links import trusted
-from tap_rest_api.manifest import Call as CallSpec
-from tap_rest_api.manifest import Stream
 from tap_rest_api.rules import Rule, RuledCall
 from tap_rest_api.templates import Template, as_text
 
 if TYPE_CHECKING:
     import requests
+
+    from singer_kit.http import Call, Client
+    from tap_rest_api.language import Call as CallSpec
+    from tap_rest_api.language import Stream
 
 Scope = Mapping[str, Any]
 
@@ -98,6 +99,11 @@ def send(client: Client, call: Call) -> requests.Response:
     if "://" in call.url and not call.anonymous:
         trusted(call.url, client.base_url, client.allowed_hosts)
     return client.send(call)
+
+
+def file_of(response: requests.Response) -> IO[bytes]:
+    """The file that a body went to, of a call with `to_file`."""
+    return cast("IO[bytes]", response.raw)
 
 
 def plain_call(spec: CallSpec, scope: Scope, name: str, **more: Any) -> Call:

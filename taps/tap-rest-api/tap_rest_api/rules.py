@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
-
-import requests
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from singer_kit.errors import ConfigurationError
 from singer_kit.http import Call, RefusedError, UnreadableError, Verdict, decoded
 from singer_kit.http.verdict import describe, excerpt
 from singer_kit.http.waits import Unit, seconds_to_wait
 from singer_kit.rest.page import SkippedError
-from tap_rest_api.manifest import ErrorRule, Wait
 from tap_rest_api.templates import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+
+    import requests
+
+    from tap_rest_api.language import ErrorRule, Wait
 
 UNITS: Mapping[str, Unit] = {"auto": "auto", "seconds": "delta", "epoch_s": "epoch_s", "epoch_ms": "epoch_ms"}
 _PER_CLASS = 100
@@ -84,7 +85,9 @@ class Rule:
             return found is not None if spec.equals is None else found == spec.equals
         return True
 
-    def verdict(self, number: int, call: RuledCall, response: requests.Response, now: datetime) -> Verdict:
+    def verdict(  # noqa: PLR0911 - one for each action
+        self, number: int, call: RuledCall, response: requests.Response, now: datetime
+    ) -> Verdict:
         """What happens then."""
         spec = self.spec
         reason = f"{response.status_code} {spec.action}{excerpt(response)}"
@@ -142,7 +145,8 @@ def judge(clock: Callable[[], datetime]) -> Callable[[Call, requests.Response], 
         for number, rule in enumerate(call.rules):
             if rule.matches(response):
                 return rule.verdict(number, call, response, clock())
-        if response.ok and call.to_file and call.is_whole is not None and not call.is_whole(response.raw):
+        in_file = response.ok and call.to_file
+        if in_file and call.is_whole is not None and not call.is_whole(cast("IO[bytes]", response.raw)):
             return Verdict.retry("the body ends in the middle of a line")
         if (
             response.ok

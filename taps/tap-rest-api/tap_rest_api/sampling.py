@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from singer_kit.errors import SourceError
 from singer_kit.rest import SkippedError
 from tap_rest_api.extraction import Record
 from tap_rest_api.incremental import Cursor, Span
-from tap_rest_api.manifest import Stream
 from tap_rest_api.partitions import parent_of, parent_row, products
-from tap_rest_api.reading import Reader
 from tap_rest_api.requesting import Scope
 from tap_rest_api.rules import SplitWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tap_rest_api.language import Stream
+    from tap_rest_api.reading import Reader
 
 _logger = logging.getLogger("tap_rest_api")
 _PARTITIONS = 20

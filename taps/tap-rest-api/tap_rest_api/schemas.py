@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,17 +11,17 @@ from tap_rest_api import deletions
 from tap_rest_api.decoding import literal_columns
 from tap_rest_api.inference import infer
 from tap_rest_api.loading import ManifestError, Source, read_yaml
-from tap_rest_api.manifest import InlineChild, Manifest, Schema, Stream
 from tap_rest_api.openapi import Document
 from tap_rest_api.partitions import parent_of
-from tap_rest_api.templates import Expression, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from tap_rest_api.fields import Shaping
+    from tap_rest_api.language import InlineChild, Manifest, Schema, Stream
     from tap_rest_api.memory import Memory
     from tap_rest_api.sampling import Sample
+    from tap_rest_api.templates import Expression, Template
 
 Properties = dict[str, Any]
 
@@ -92,7 +91,7 @@ class Schemas:
             raw, inside = self._described(stream, schema)
             found = {stream.name: self._shaping(stream).schema(raw, self._added(stream, raw))}
             for child in stream.children_inline or []:
-                found[child.name] = {**inside.get(child.name, {}), **dict.fromkeys(child.keep, {})}
+                found[child.name] = {**inside.get(child.name, {}), **{name: {} for name in child.keep}}
         for child in stream.children_inline or []:
             properties = {self._shaping(stream).name(name): each for name, each in found[child.name].items()}
             self._found.setdefault(child.name, _with_key(_declared(properties), child.primary_key))
@@ -109,10 +108,7 @@ class Schemas:
     def _described(self, stream: Stream, schema: Schema) -> tuple[Properties, dict[str, Properties]]:
         """What the manifest or a document says of the answer's rows, and of the lists inside them."""
         decimals = schema.numbers_as_decimal
-        if schema.inline is not None:
-            document, row = Document({}), schema.inline
-        else:
-            document, row = self._from_document(stream, schema)
+        document, row = self._from_document(stream, schema)
         inside = {
             child.name: document.properties(document.rows(row, child.path.text), decimals=decimals)
             for child in stream.children_inline or []
@@ -122,15 +118,13 @@ class Schemas:
         kept: Properties = {}
         if records.explode is not None:
             kept = {
-                name: document.properties({"properties": {"_": document.inside(row, path.text)}}, decimals=decimals)[
-                    "_"
-                ]
+                name: document.property(document.inside(row, path.text), decimals=decimals)
                 for name, path in records.keep.items()
             }
             row = document.rows(row, records.explode.text)
         properties = document.properties(row, decimals=decimals)
         if records.columns_path:
-            properties = dict.fromkeys(literal_columns(records.columns_path), {})
+            properties = {name: {} for name in literal_columns(records.columns_path)}
         properties |= kept
         if records.key_as:
             properties[records.key_as] = {"type": ["string", "null"]}
@@ -139,6 +133,8 @@ class Schemas:
         return properties, inside
 
     def _from_document(self, stream: Stream, schema: Schema) -> tuple[Document, Mapping[str, Any]]:
+        if schema.inline is not None:
+            return Document({}), schema.inline
         assert schema.openapi is not None and stream.records is not None  # noqa: S101, PT018 - see Schema
         name = schema.openapi.document
         if name not in self._documents:

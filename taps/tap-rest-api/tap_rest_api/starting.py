@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tap_rest_api.loading import Source, read_yaml
 from tap_rest_api.openapi import Document
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _KEYS = ("id", "uuid", "key", "slug", "name")
 _LISTS = ("data", "items", "results", "records", "value")

@@ -1,10 +1,9 @@
-"""The streams of a manifest, as the SDK has them: their partitions, what of them is new, and where the bookmark is then."""
+"""The streams of a manifest, as the SDK has them: their partitions, what is new, and where bookmarks are then."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,18 +17,20 @@ from tap_rest_api.decoding import BrokenBodyError
 from tap_rest_api.deletions import Deletions
 from tap_rest_api.fields import FieldError
 from tap_rest_api.incremental import Cursor, Point, Span
-from tap_rest_api.manifest import InlineChild
-from tap_rest_api.manifest import Partition as PartitionSpec
-from tap_rest_api.manifest import Stream as StreamSpec
 from tap_rest_api.partitions import ParentRow, parent_of, parent_row, products
 from tap_rest_api.progress import Progress
-from tap_rest_api.requesting import Scope
-from tap_rest_api.rules import SplitWindow
+from tap_rest_api.rules import IgnoredAnswer, ShrinkPage, SplitWindow
 from tap_rest_api.schemas import inline_rows
 from tap_rest_api.templates import json_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from tap_rest_api.extraction import Record
+    from tap_rest_api.language import InlineChild
+    from tap_rest_api.language import Partition as PartitionSpec
+    from tap_rest_api.language import Stream as StreamSpec
+    from tap_rest_api.requesting import Scope
     from tap_rest_api.tap import TapRestApi
 
 _PARENT_STATE = "parent_replication_key_value"
@@ -171,6 +172,11 @@ class ManifestStream(RestStream):
             raise SourceError(
                 f"{where}: {error}, and the window cannot be split further. Next: lower incremental.window.min_step, "
                 "or read by another path."
+            ) from None
+        except (ShrinkPage, IgnoredAnswer) as error:
+            raise SourceError(
+                f"{where}: {error}. Next: a request that is no page of the list cannot be ignored or made smaller; "
+                "correct the rule in errors."
             ) from None
         except BrokenBodyError as error:
             raise BrokenBodyError(f"{where}: {error}") from None

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from singer_kit.errors import ConfigurationError, PluginError
 from singer_kit.http import Budget, Credential, Judge, QuotaHeaders
@@ -20,8 +18,8 @@ from tap_rest_api.dry_run import first_request
 from tap_rest_api.fields import Shaping
 from tap_rest_api.incremental import Cursor
 from tap_rest_api.inheriting import resolved
+from tap_rest_api.language import Fields, Manifest, Stream
 from tap_rest_api.loading import Source, parse_manifest, read_source
-from tap_rest_api.manifest import Fields, Manifest, Stream
 from tap_rest_api.memory import Memory
 from tap_rest_api.partitions import parent_of
 from tap_rest_api.reading import Reader
@@ -31,6 +29,10 @@ from tap_rest_api.schemas import Schemas
 from tap_rest_api.settings import SETTINGS
 from tap_rest_api.streams import InlineStream, ManifestStream
 from tap_rest_api.values import user_values
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
 
 _CONCURRENCY = 4
 
@@ -118,7 +120,7 @@ class TapRestApi(RestTap):
 
     @property
     def judge(self) -> Judge:
-        return judge(lambda: self.client.now())
+        return judge(lambda: self.client.now())  # noqa: PLW0108 - the client is made after it
 
     @property
     def quota_headers(self) -> QuotaHeaders | None:

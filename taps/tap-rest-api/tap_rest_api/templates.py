@@ -40,6 +40,14 @@ def _identity(value: Any) -> Any:
     return value
 
 
+def _text(value: Any) -> str:
+    return as_text(value)
+
+
+def _json(value: Any) -> str:
+    return json_text(value)
+
+
 def _split(value: Any, separator: str, index: str) -> Any:
     parts = as_text(value).split(separator)
     return parts[int(index)] if -len(parts) <= int(index) < len(parts) else None
@@ -70,13 +78,13 @@ FILTERS: dict[str, Filter] = {
     "add": Filter(lambda v, text: Duration(text).after(as_moment(v)), "a moment, later by `1d`", 1, check=Duration),
     "sub": Filter(lambda v, text: Duration(text).before(as_moment(v)), "a moment, earlier by `1h`", 1, check=Duration),
     "int": Filter(lambda v: int(Decimal(str(v))), "as an integer"),
-    "str": Filter(lambda v: as_text(v), "as text"),
+    "str": Filter(_text, "as text"),
     "lower": Filter(lambda v: as_text(v).lower(), "in lower case"),
     "upper": Filter(lambda v: as_text(v).upper(), "in upper case"),
     "split": Filter(_split, "one part of a text: `split:/,0`", 2),
     "join": Filter(lambda v, separator: separator.join(map(as_text, v)), "a list as one text: `join:,`", 1),
     "replace": Filter(lambda v, old, new: as_text(v).replace(old, new), "`replace:old,new`", 2),
-    "json": Filter(lambda v: json_text(v), "as JSON text"),
+    "json": Filter(_json, "as JSON text"),
     "b64": Filter(lambda v: base64.b64encode(as_text(v).encode()).decode(), "in base64"),
     "raw": Filter(_identity, "in a path: not percent-encoded"),
     "is_present": Filter(lambda v: v is not None, "whether it is there and not null", of_null=True),

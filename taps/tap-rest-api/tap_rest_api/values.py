@@ -13,7 +13,7 @@ from tap_rest_api.templates import near
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_rest_api.manifest import Manifest, Setting
+    from tap_rest_api.language import Manifest, Setting
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,

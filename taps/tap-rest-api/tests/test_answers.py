@@ -1,5 +1,6 @@
 """What answers mean, and what is in them: rules, formats, types, numbers, memory."""
 
+# ruff: noqa: E501 - tables are easier to read in one line
 from __future__ import annotations
 
 import gzip
@@ -11,8 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-
 from rest_harness import manifest, run
+
 from singer_kit.testing.api import Answer, Fault
 
 ROWS = {"name": "rows", "path": "/rows", "primary_key": ["id"]}
@@ -235,8 +236,7 @@ def test_a_large_file_stays_out_of_memory(api, tmp_path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "--config", str(config)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=True,
         timeout=120,
     )

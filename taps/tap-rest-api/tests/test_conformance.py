@@ -1,4 +1,4 @@
-"""The kit's conformance suite over a manifest with a token, a whole list, and an incremental list for each of its rows."""
+"""The kit's conformance suite over a manifest: a token, a whole list, an incremental list for each of its rows."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
-
 from rest_harness import manifest
+
 from singer_kit.testing.api import Answer, Collection, FakeApi, link_pages
 from singer_kit.testing.conformance import Kind, Subject, TapCommand, judge
 from singer_kit.testing.conformance.parametrize import parametrize

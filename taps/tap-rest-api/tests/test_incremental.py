@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from fake_erp import FakeErp, order
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from fake_erp import FakeErp, order
 from rest_harness import manifest, run
+
 from singer_kit.testing.api import Answer, Collection, FakeApi, Fault, link_pages, offsets, page_numbers
 
 UTC = timezone.utc
@@ -232,6 +232,35 @@ def test_rows_out_of_order_keep_the_bookmark_back(api) -> None:
     output = run(manifest(api, stream), catalog=None)
     assert output.exit_code == 4
     assert output.bookmark("rows") == "2024-04-03T00:00:00Z"
+
+
+def test_a_descending_list_is_read_until_the_bookmark(api) -> None:
+    api.clock.set(NOW)
+    rows = [{"id": n, "at": f"2024-04-{n:02}T00:00:00Z"} for n in range(20, 0, -1)]
+    api.route("GET", "/rows", Collection(lambda _: rows, page_numbers("data")))
+    stream = {
+        "name": "rows",
+        "path": "/rows",
+        "primary_key": ["id"],
+        "records": {"path": "$.data[*]"},
+        "pagination": {
+            "kind": "page",
+            "param": "page",
+            "size": 5,
+            "size_param": "per_page",
+            "stop": [{"older_than_bookmark": True}],
+        },
+        "schema": {"mode": "inline", "inline": {"properties": {"id": {"type": "integer"}}}},
+        "incremental": {"cursor": "at", "order": "desc", "client_filter": True},
+    }
+    first = run(manifest(api, stream))
+    assert len(first.records("rows")) == 20
+    rows.insert(0, {"id": 21, "at": "2024-04-21T00:00:00Z"})
+    api.forget()
+    second = run(manifest(api, stream), first.state)
+    assert second.column("rows", "id") == [21, 20]
+    assert [each.request.query["page"] for each in api.log] == ["1", "2"]  # the first page had something new
+    assert second.bookmark("rows") == "2024-04-21T00:00:00Z"
 
 
 # Random changes between and within runs

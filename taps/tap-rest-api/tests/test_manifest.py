@@ -1,5 +1,6 @@
 """What a manifest may say, and what it is told when it says something else."""
 
+# ruff: noqa: E501 - tables are easier to read in one line
 from __future__ import annotations
 
 import json
@@ -9,8 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-
 from rest_harness import SPECS, command, manifest, needs, run
+
 from singer_kit.errors import ConfigurationError
 from singer_kit.testing.api import Answer, Collection, FakeApi, link_pages
 from tap_rest_api.absent import ABSENT
@@ -78,7 +79,7 @@ def refused(text: str) -> str:
         ("    extends: tmpl", "streams[3].extends: there is no template 'tmpl'"),
         ("    errors: [{status: 404, action: retri}]", "'retri' is none of the values it may have; did you mean 'retry'?"),
         ("    errors: [{action: retry}]", "a rule needs something to match"),
-        ("    fields: {cast: {a: flaot}}", "streams[3].fields.cast.a: there is no type 'flaot'; did you mean 'float'?"),
+        ("    fields: {cast: {a: flaot}}", "streams[3].fields.cast.a: there is no type 'flaot'"),
         ("    deletion: {mode: snapshot}\n    conditional: {etag: true}", "needs the whole list; leave out conditional"),
         ("templates: {m: {pagination: {kind: page, param: p, sise: 3}}}", "templates.m.pagination.sise: there is no such key; did you mean 'size'?"),
         ("auth: {kind: bearer}", "auth: the key 'token' is missing"),
@@ -88,8 +89,6 @@ def refused(text: str) -> str:
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_where_it_is(added, said) -> None:
-    if said == "streams[3].fields.cast.a: there is no type 'flaot'; did you mean 'float'?":
-        said = "streams[3].fields.cast.a: there is no type 'flaot'"
     assert said in refused(BASE + added + "\n")
 
 
@@ -104,7 +103,7 @@ def test_words_that_look_like_something_else() -> None:
     assert data == {"values": ["no", "on", True, "2024-01-01"]}
 
 
-def test_missing_settings_are_named_together(monkeypatch) -> None:
+def test_missing_settings_are_named_together() -> None:
     settings = {
         "token": {"secret": True, "required": True, "env": "SHOP_TOKEN"},
         "org": {"required": True},
@@ -237,7 +236,7 @@ def test_the_readme_s_lines_are_all_right() -> None:
 # init and dry run
 
 
-def test_a_start_from_openapi_runs(tmp_path) -> None:
+def test_a_start_from_openapi_runs() -> None:
     document = needs(SPECS / "trimmed" / "digitalocean.trimmed.json")
     text = starting_manifest(document)
     found = load(text)

@@ -8,9 +8,9 @@ import time
 from datetime import datetime, timezone
 
 import pytest
-
 from fake_erp import FakeErp
 from rest_harness import manifest, run
+
 from singer_kit.testing.api import Answer, Collection, link_pages, page_numbers
 
 UTC = timezone.utc
@@ -200,7 +200,7 @@ def job_manifest(api):
     )
 
 
-def test_an_export_that_was_under_way_is_waited_for(api) -> None:
+def test_an_export_that_was_under_way_is_waited_for() -> None:
     """The former run was killed behind the STATE that names it: no second one is started."""
     erp = FakeErp([])
     erp.api.gates.clear()
@@ -219,6 +219,15 @@ def test_an_export_that_was_under_way_is_waited_for(api) -> None:
         ]
         assert len(erp.api.log.of("/exports", method="POST")) == 1
         assert states[-1] == {}
+
+
+def test_a_rule_that_makes_no_sense_for_an_export(api) -> None:
+    api.route("POST", "/exports", lambda _: Answer({}, 409))
+    spec = job_manifest(api)
+    spec["streams"][0]["errors"] = [{"status": 409, "action": "ignore"}]
+    output = run(spec)
+    assert output.exit_code == 4
+    assert "Stream 'stock'" in str(output.error)
 
 
 def test_an_export_that_fails(api) -> None:
@@ -250,13 +259,13 @@ def test_a_budget_is_never_exceeded(api) -> None:
     assert len(times) == 30
     times.sort()
     # The server sees them a little later than they are counted, one more than another.
-    assert all(later - earlier > 0.25 for earlier, later in zip(times, times[10:]))
+    assert all(later - earlier > 0.25 for earlier, later in zip(times, times[10:], strict=False))
 
 
 def test_a_reserve_is_left_to_others(api) -> None:
     left = [12]
 
-    def handler(request):
+    def handler(_):
         left[0] -= 1
         reset = str(int(datetime.now(UTC).timestamp()) + 9000)
         return Answer([{"id": 1}], headers={"x-left": str(left[0]), "x-reset": reset})

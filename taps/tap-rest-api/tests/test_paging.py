@@ -1,10 +1,10 @@
-"""Every kind of paging, at every size, against a server that behaves, one that caps pages, and one that does not end."""
+"""Every kind of paging at every size, against servers that behave, cap pages, or never end."""
 
 from __future__ import annotations
 
 import pytest
-
 from rest_harness import manifest, run
+
 from singer_kit.testing.api import (
     Answer,
     Collection,
@@ -139,7 +139,7 @@ def test_a_cursor_that_never_changes_ends_with_an_error(api) -> None:
     output = run(manifest(api, stream(KINDS["cursor"][1], "$.data[*]")))
     assert output.exit_code == 4
     assert "the next page 'again' 3 times" in str(output.error)
-    assert output.column("rows", "id") == [1, 2]  # what came before is written
+    assert output.column("rows", "id") == [1, 2, 3]  # what came is written
     assert len(api.log) == 3
 
 
@@ -162,6 +162,15 @@ def test_a_page_that_is_too_large_is_asked_for_in_halves(api) -> None:
     spec = stream(KINDS["page"][1] | {"size": 4}, "$.data[*]") | {"errors": [{"status": 502, "action": "shrink_page"}]}
     output = run(manifest(api, spec))
     assert output.column("rows", "id") == list(range(1, 12))
+
+
+def test_pages_that_are_asked_for_at_once_do_not_shrink(api) -> None:
+    """Half of a page would be all that is read of it."""
+    pages = Collection(lambda _: [{"id": number} for number in range(1, 30)], page_numbers("data", "total"))
+    api.route("GET", "/rows", lambda r: Answer(status=502) if r.query["page"] == "3" else pages(r))
+    spec = stream(KINDS["pages at once"][1], "$.data[*]") | {"errors": [{"status": 502, "action": "shrink_page"}]}
+    output = run(manifest(api, spec))
+    assert output.exit_code == 4
 
 
 def test_links_start_again_when_a_page_is_too_large(api) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from rest_harness import manifest, run
+
 from singer_kit.testing.api import Answer, Collection, page_numbers
 
 ID = {"mode": "inline", "inline": {"properties": {"id": {"type": "integer"}, "updated_at": {"type": "string"}}}}
@@ -92,7 +92,7 @@ def test_a_parent_that_is_not_selected_is_read_for_its_children(api) -> None:
 def test_three_levels_and_two_parts_that_fail(api) -> None:
     """A 404 is left out, a 422 fails; the others' bookmarks move, that of the failed one stays."""
     api.route("GET", "/shops", lambda _: Answer([{"id": "a"}, {"id": "b"}]))
-    api.route("GET", "/shops/{shop}/shelves", lambda request: Answer([{"n": n} for n in (1, 2)]))
+    api.route("GET", "/shops/{shop}/shelves", lambda _: Answer([{"n": n} for n in (1, 2)]))
     day = ["2024-01-02T00:00:00Z"]
 
     def items(request):
@@ -143,7 +143,7 @@ def test_three_levels_and_two_parts_that_fail(api) -> None:
 
 
 def test_values_are_a_cross_product(api) -> None:
-    api.route("GET", "/{metric}/{unit}", lambda request: Answer([{"v": 1}]))
+    api.route("GET", "/{metric}/{unit}", lambda _: Answer([{"v": 1}]))
     stream = {
         "name": "metrics",
         "path": "/${partition.metric}/${partition.unit}",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import warnings
 
+from rest_harness import manifest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 from singer_sdk.testing.runners import TapTestRunner
 
-from rest_harness import manifest
 from singer_kit.testing.api import Answer
 from tap_rest_api.tap import TapRestApi
 
