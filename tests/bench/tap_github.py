@@ -51,7 +51,8 @@ STREAMS = {
     "stargazers": "stargazers", "workflows": "workflows", "workflow_runs": "workflow_runs",
     "workflow_jobs": "workflow_run_jobs", "deployments": "deployments", "deployment_statuses": "deployment_statuses",
     "events": "events", "readme": "readme", "community_profile": "community_profile",
-    "custom_properties": "custom_properties",
+    "custom_properties": "custom_properties", "discussions": "discussions",
+    "discussion_comments": "discussion_comments", "discussion_replies": "discussion_comment_replies",
 }  # fmt: skip
 
 
