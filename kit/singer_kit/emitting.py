@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from singer_sdk import Stream
 from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.singerlib import StateMessage
 
 from singer_kit.writer import LineWriter
 
@@ -29,10 +28,10 @@ class StatesBehindRows(Stream):
     """
 
     def _write_state_message(self) -> None:
-        if not self.state_manager.is_flushed:
-            _ = self.stream_state  # makes the stream's entry
-            self._tap.write_message(StateMessage(value=self.tap_state))
-            self.state_manager.is_flushed = True
+        writer = self._tap.message_writer
+        if isinstance(writer, LineWriter) and writer.owes_state:
+            self._tap.state_writer._last_emitted_state = None  # noqa: SLF001 - it then writes what it has written
+        super()._write_state_message()
 
 
 def takes_pages(stream: Stream) -> bool:

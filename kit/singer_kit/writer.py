@@ -24,10 +24,15 @@ FLUSH_SECONDS = 0.05
 
 
 class LineWriter(GenericSingerWriter[bytes, Message]):
-    """Set it as a tap's `message_writer_class`; it writes to the process's stdout."""
+    """Set it as a tap's `message_writer_class`; it writes to the process's stdout.
+
+    Attributes:
+        owes_state: rows were written that no STATE stands behind yet.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.owes_state = False
         self._parts: list[bytes] = []
         self._size = 0
         self._flushed_at = time.monotonic()
@@ -38,6 +43,8 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
     def write_message(self, message: Message) -> None:
         """Write one message; anything but a RECORD also flushes."""
         self._add(self.serialize_message(message) + b"\n")
+        if message.type in {SingerMessageType.RECORD, SingerMessageType.STATE}:
+            self.owes_state = message.type == SingerMessageType.RECORD
         if message.type != SingerMessageType.RECORD:
             self.flush()
 
@@ -55,6 +62,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         body = (tail + head).join(records)
         if body:
             self._add(head + body + tail)
+            self.owes_state = True
 
     def flush(self) -> None:
         """Hand everything gathered so far to the reader."""
