@@ -13,6 +13,8 @@ from truth import MARKS, truth
 
 from singer_kit.testing.api import Answer, Fault
 
+pytestmark = pytest.mark.slow
+
 # Keys may stay behind of what was deleted, which no state tells; but nothing that is there may be missing or old.
 STREAMS = tuple(name for name in MARKS if name != "events")
 

@@ -52,6 +52,7 @@ def subject(fake):
     return Subject(command, config(fake, pass_unknown_fields=False), streams=streams, kills=3)
 
 
+@pytest.mark.slow
 @parametrize()
 def test_conformance(check: Check, subject: Subject) -> None:
     outcome = judge(check, subject)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from singer_kit.testing.conformance import CHECKS, Kind, Subject, TapCommand, judge_all
 
 COMMAND = TapCommand((sys.executable, "-c", "from tap_odoo.tap import TapOdoo; TapOdoo.cli()"))
 
 
+@pytest.mark.slow
 def test_conformance(odoo) -> None:
     odoo.moves()
     odoo.execute("""

@@ -12,6 +12,7 @@ from singer_kit.testing.api import Answer, Collection, FakeApi, link_pages
 from singer_kit.testing.conformance import Kind, Subject, TapCommand, judge
 from singer_kit.testing.conformance.parametrize import parametrize
 
+pytestmark = pytest.mark.slow
 COMMAND = TapCommand((sys.executable, "-c", "from tap_rest_api.cli import main; main()"))
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
