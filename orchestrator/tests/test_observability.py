@@ -275,4 +275,4 @@ def test_health_changes_nothing(database: str, tmp_path: Path) -> None:
 def test_installing_a_connector_that_does_not_exist_names_those_that_do(ipai: Callable[..., Result]) -> None:
     result = ipai("install", "odooo")
     assert result.exit_code == 4
-    assert "There are dbt, odoo, postgres." in result.stderr
+    assert "There are dbt, github, odoo, postgres, rest_api." in result.stderr
