@@ -24,6 +24,7 @@ class Redactor:
     def __init__(self) -> None:
         self._secrets: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        self._installed = False
 
     def add(self, secrets: Iterable[str]) -> None:
         """Learn secrets, as they are and as they look in URLs, in JSON and line by line."""
@@ -45,6 +46,9 @@ class Redactor:
 
     def install(self) -> None:
         """Redact every log record from now on, whichever logger it is of, and what Python prints of a defect."""
+        if self._installed:
+            return
+        self._installed = True
         make = logging.getLogRecordFactory()
 
         def redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
@@ -65,6 +69,10 @@ class Redactor:
             sys.stderr.write(self("".join(traceback.format_exception(kind, error, trace))))
 
         sys.excepthook = report
+
+
+PROCESS = Redactor()
+"""Of the whole process: its log is one, however many plugins are made in it."""
 
 
 def _as_json(text: str) -> str:

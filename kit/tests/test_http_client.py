@@ -301,3 +301,21 @@ def test_the_servers_clock(api) -> None:
     asking = client(api)
     asking.send(THINGS)
     assert abs(asking.now() - datetime(2031, 5, 5, tzinfo=timezone.utc)) < timedelta(seconds=5)
+
+
+def test_retry_after_is_waited_for_however_long_it_is_within_reason(api) -> None:
+    slept = []
+    now = [0.0]
+
+    def pause(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    limiter = Limiter(max_wait=600, clock=lambda: now[0], pause=pause)
+    api.fault(Fault(Answer({}, 503, {"retry-after": "120"})), nth=1)
+    client(api, limiter=limiter).send(THINGS)
+    assert sum(slept) == pytest.approx(120)
+    api.fault(Fault(Answer({}, 503, {"retry-after": "4000000000"})), nth=1)
+    with pytest.raises(FailingServerError, match=r"503 .* longer than max_wait_seconds"):
+        client(api, limiter=limiter).send(THINGS)
+    assert sum(slept) == pytest.approx(120)

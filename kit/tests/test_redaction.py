@@ -70,3 +70,13 @@ def test_all_loggers_and_tracebacks_of_a_process() -> None:
     assert "ValueError: of ***" in done.stderr
     assert "KeyError: '*** at last'" in done.stderr
     assert done.returncode == 1
+
+
+def test_it_is_installed_once_however_many_taps_a_process_makes() -> None:
+    program = PROGRAM.replace("import Redactor", "import PROCESS, Redactor").replace(
+        "redactor.install()", "[PROCESS.install() for _ in range(3000)]; redactor = PROCESS"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "s3cret" not in done.stderr
+    assert "RecursionError" not in done.stderr
+    assert "*** and 3" in done.stderr

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -65,6 +66,14 @@ class Run:
     def bookmark(self, stream: str, shop: int) -> str | None:
         entries = self.state["bookmarks"].get(stream, {}).get("partitions", [])
         return next((e.get("replication_key_value") for e in entries if e["context"] == {"shop": shop}), None)
+
+
+def until(condition) -> None:
+    for _ in range(200):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come to that")
 
 
 class Shop:
@@ -330,6 +339,45 @@ def test_a_signal_ends_it_at_a_state_and_the_next_run_goes_on(shop) -> None:
     assert 0 < len(done) < 39
     seen = {row["id"] for row in first.rows("orders") + second.rows("orders")}
     assert seen == {order.id for order in shop.orders}
+
+
+def ended_in_time(process: subprocess.Popen) -> str:
+    """Send a signal to a tap that waits for the server; its log."""
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=15)
+    assert process.returncode == 143, log
+    return log
+
+
+@pytest.mark.parametrize("config", [{"asks_for_shops": True}, {}], ids=["the list of partitions", "a partition"])
+def test_a_signal_ends_the_waiting_for_a_server_that_is_not_well(shop, config) -> None:
+    shop.api.fault(Fault(Answer({}, 503, {"retry-after": "50"})))
+    arguments = shop.arguments(**config, max_retries=8)
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: shop.api.log)
+        ended_in_time(process)
+
+
+def test_a_signal_does_not_wait_for_an_answer_that_does_not_come(shop) -> None:
+    asked = threading.Event()
+    shop.api.fault(Fault(delay=60), where=lambda _: asked.set() or True)
+    arguments = shop.arguments()
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert asked.wait(20)
+        ended_in_time(process)
+
+
+def test_a_start_date_that_is_none_is_named(shop) -> None:
+    run = shop.run(start_date="yesterday")
+    assert run.code == 2
+    assert "Setting start_date is 'yesterday'" in run.log
+    assert "Next: write it like 2024-01-31T00:00:00Z" in run.log
+    assert "Traceback" not in run.log
+
+
+def test_bookmarks_go_by_the_instant_and_not_by_its_spelling(shop) -> None:
+    shop.orders = [Order(1, 1, "2026-02-01T09:00:00Z"), Order(2, 1, "2026-02-01T10:00:00+05:00")]
+    assert shop.run().bookmark("orders", 1) == "2026-02-01T09:00:00Z"
 
 
 def test_a_dry_run_goes_through_all_streams(shop) -> None:

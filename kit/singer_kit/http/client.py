@@ -167,6 +167,12 @@ class Client:
                         "with the last state; if it stays, look at the API's status page."
                     )
                 pause = self._retry.pause(failures) if verdict.wait is None else verdict.wait
+                if pause > self.limiter.max_wait:
+                    raise FailingServerError(
+                        f"{describe(call, response)}: {verdict.reason}, for {pause:.0f} seconds, which is longer than "
+                        f"max_wait_seconds ({self.limiter.max_wait:.0f}) allows. Next: run again then, with the last "
+                        "state."
+                    )
                 _logger.warning(
                     "%s: %s. Trying again in %.1f seconds (%d of %d).",
                     describe(call, response), verdict.reason, pause, failures + 1, self._retry.tries,
@@ -230,7 +236,7 @@ class Client:
         verdict = verdict or judge_by_status(call, response)
         if verdict.action is Action.RETRY and verdict.wait is None:
             wait = seconds_to_wait(response.headers.get("retry-after"), self.now())
-            verdict = verdict if wait is None else Verdict.retry(verdict.reason, wait=min(wait, self._retry.cap))
+            verdict = verdict if wait is None else Verdict.retry(verdict.reason, wait=wait)
         if verdict.action is Action.ACCEPT and call.reads_json and response.ok and response.content:
             try:
                 decoded(response)

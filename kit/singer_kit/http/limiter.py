@@ -158,7 +158,7 @@ class Limiter:
         self._budgets = tuple(budgets)
         self._headers = headers
         self._reserve = reserve
-        self._max_wait = max_wait
+        self.max_wait = max_wait
         self._clock = clock
         self._stopped = threading.Event()
         self._pause = pause or self._stopped.wait
@@ -205,10 +205,10 @@ class Limiter:
                 if ready_at <= now:
                     return self._take(host, credential, call, now)
             wait = ready_at - now
-            if waited + (now - begun) + wait > self._max_wait:
+            if waited + (now - begun) + wait > self.max_wait:
                 raise QuotaExhaustedError(
                     f"Stream '{call.stream}': the limit of {host} for {call.bucket or 'requests'} is used up for "
-                    f"another {wait:.0f} seconds, which is longer than max_wait_seconds ({self._max_wait:.0f}) allows; "
+                    f"another {wait:.0f} seconds, which is longer than max_wait_seconds ({self.max_wait:.0f}) allows; "
                     f"retry after {wait:.0f} seconds. Next: run again then, with the last state; or add credentials."
                 )
             if wait >= _WORTH_TELLING and not told:

@@ -11,6 +11,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
+from singer_kit.instants import parse_instant
+
 Unit = Literal["auto", "delta", "epoch_s", "epoch_ms"]
 
 # Seconds that are left are far fewer than 2001's epoch; milliseconds of an epoch, read as seconds, lie beyond 5138.
@@ -58,7 +60,6 @@ def _moment(text: str) -> datetime | None:
     if moment := http_date(text):
         return moment
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return parse_instant(text)
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

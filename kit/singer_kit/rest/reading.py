@@ -7,6 +7,8 @@ there is to read.
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from singer_kit.rest.page import Page, Partition
 
 _LOOK_UP = 0.5  # seconds after which the writer looks whether it is to stop
+_PATIENCE = 2.0  # seconds for readers to end once nobody writes
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,12 @@ def read_concurrently(
         if running:
             readers.left.set()
             stop()
-        while running:  # whoever waits for room in the line must find some, to see that nobody reads on
-            running -= readers.line.get() is None
+        # Whoever waits for room in the line must find some, to see that nobody reads on. One that waits for the server
+        # is left behind: it dies with the process.
+        until = time.monotonic() + _PATIENCE
+        with suppress(Empty):
+            while running:
+                running -= readers.line.get(timeout=max(0.0, until - time.monotonic())) is None
 
 
 class _Readers:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import RESTStream
@@ -22,6 +22,7 @@ from singer_sdk.streams.rest import PageContext
 from singer_kit.emitting import StatesBehindRows
 from singer_kit.errors import ConfigurationError, PluginError
 from singer_kit.http import Call, QuotaExhaustedError, StoppedError, UnreachableError
+from singer_kit.instants import format_instant, parse_instant
 from singer_kit.rest.bookmarks import PartitionBookmarks
 from singer_kit.rest.page import Page, Partition, SkippedError
 from singer_kit.rest.reading import Ended, read_concurrently
@@ -29,6 +30,7 @@ from singer_kit.rest.writing import StreamWriter
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from singer_sdk.helpers.types import Context, Record
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from singer_kit.rest.tap import RestTap
 
 STATE_SECONDS = 1.0
+_STATE_SHARE = 20
 
 
 class RestStream(StatesBehindRows, RESTStream):
@@ -138,18 +141,17 @@ class RestStream(StatesBehindRows, RESTStream):
             return None
         value = self.bookmark_of(partition).get("replication_key_value")
         if value is None:
-            value, lookback = self.config.get("start_date"), timedelta(0)
-        else:
-            seconds = self.option("lookback_seconds")
-            lookback = self.lookback if seconds is None else timedelta(seconds=seconds)
-        return parse_instant(value) - lookback if value else None
+            return self.rest_tap.start_date
+        seconds = self.option("lookback_seconds")
+        return parse_instant(value) - (self.lookback if seconds is None else timedelta(seconds=seconds))
 
     def newest(self, rows: Iterable[Mapping[str, Any]], old: Any) -> Any:
         """The greatest of the rows' replication keys and the old value; None if there is none."""
         if not self.replication_key:
             return None
         values = [value for row in rows if (value := row.get(self.replication_key)) is not None]
-        return max([*values, *([] if old is None else [old])], default=None)
+        order = parse_instant if self.is_timestamp_replication_key else None
+        return max([*values, *([] if old is None else [old])], default=None, key=order)
 
     def bookmark(self, value: Any, **more: Any) -> State | None:
         """A bookmark at a value of the replication key, never beyond what the server can have shown completely.
@@ -202,13 +204,14 @@ class RestStream(StatesBehindRows, RESTStream):
             if stream.selected
         }
         self._whole = True
-        self._state_at = time.monotonic()
+        self._state_at = time.monotonic() + STATE_SECONDS
         tap = self.rest_tap
         tap.reading = True
-        partitions = [Partition(dict(context))] if context else self.partitions_to_read()
         # A dry run goes on with the next stream.
         stop = tap.client.stop if self.ABORT_AT_RECORD_COUNT is None else _nothing
-        events = read_concurrently(partitions, self.read, workers=tap.workers, stop=stop, alive=tap.stop_if_asked)
+        events = read_concurrently(
+            self._partitions(context), self.read, workers=tap.workers, stop=stop, alive=tap.stop_if_asked
+        )
         with self.get_record_counter() as counter, self.get_sync_timer(), closing(events):
             for partition, item in events:
                 if isinstance(item, Ended):
@@ -225,6 +228,13 @@ class RestStream(StatesBehindRows, RESTStream):
                 writer.finish()
         if write_messages:
             self._write_state_message()
+
+    def _partitions(self, context: Context | None) -> Iterator[Partition]:
+        """Listed by a reader, for that may take requests: the writer must hear of signals meanwhile."""
+        if context:
+            yield Partition(dict(context))
+        else:
+            yield from self.partitions_to_read()
 
     def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
         """Bookmarks move with pages."""
@@ -257,21 +267,13 @@ class RestStream(StatesBehindRows, RESTStream):
             self.rest_tap.failures.append((where, error))
 
     def _tell_state(self, *, write_messages: bool) -> None:
-        if write_messages and time.monotonic() - self._state_at >= STATE_SECONDS:
+        begun = time.monotonic()
+        if write_messages and begun >= self._state_at:
             self._write_state_message()
-            self._state_at = time.monotonic()
+            # A STATE is written whole: with thousands of partitions it takes a while, and must not take most of it.
+            took = time.monotonic() - begun
+            self._state_at = begun + max(STATE_SECONDS, _STATE_SHARE * took)
 
 
 def _nothing() -> None:
     pass
-
-
-def parse_instant(text: str) -> datetime:
-    """Read an ISO 8601 instant; one without a zone is UTC."""
-    instant = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    return instant.replace(tzinfo=timezone.utc) if instant.tzinfo is None else instant.astimezone(timezone.utc)
-
-
-def format_instant(instant: datetime) -> str:
-    """Write an instant as most APIs do: RFC 3339, UTC, with a Z, fractions only where there are some."""
-    return instant.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")

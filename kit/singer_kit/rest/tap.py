@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import Tap
 
 from singer_kit.cli import CleanErrors
-from singer_kit.errors import PluginError, SourceError
+from singer_kit.errors import ConfigurationError, PluginError, SourceError
 from singer_kit.http import Budget, Client, Limiter, QuotaHeaders, Retry
-from singer_kit.redaction import Redactor
+from singer_kit.instants import parse_instant
+from singer_kit.redaction import PROCESS
 from singer_kit.stopping import StopsAtState
 from singer_kit.writer import LineWriter
 
@@ -42,7 +43,7 @@ class RestTap(CleanErrors, StopsAtState, Tap):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.failures: list[tuple[str, PluginError]] = []
         self.skipped: Counter[str] = Counter()
-        self.redactor = Redactor()
+        self.redactor = PROCESS
         self.redactor.install()
         super().__init__(*args, **kwargs)
         self.redactor.add(_secrets(self.config, self.config_jsonschema))
@@ -122,6 +123,21 @@ class RestTap(CleanErrors, StopsAtState, Tap):
         return hosts
 
     @cached_property
+    def start_date(self) -> datetime | None:
+        """From when on rows are read at the first run.
+
+        Raises:
+            ConfigurationError: the setting is no date.
+        """
+        text = self.config.get("start_date")
+        try:
+            return parse_instant(text) if text else None
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Setting start_date is {text!r}: {error}. Next: write it like 2024-01-31T00:00:00Z."
+            ) from None
+
+    @cached_property
     def horizon(self) -> datetime:
         """The instant by the server's clock that no bookmark of this run goes beyond: rows may come in late."""
         return self.client.now() - timedelta(seconds=self.config.get("clock_skew_seconds", 60))
@@ -137,6 +153,7 @@ class RestTap(CleanErrors, StopsAtState, Tap):
         Raises:
             PluginError: some could not; all others are complete, and so are their bookmarks.
         """
+        _ = self.start_date  # a wrong one ends the run before it asks for anything
         super().sync_all()
         for stream, count in self.skipped.items():
             self.logger.warning("Stream '%s': %d partitions were skipped; see above.", stream, count)

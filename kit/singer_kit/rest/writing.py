@@ -41,6 +41,7 @@ class StreamWriter:
         self._columns = declared - {breadcrumb[1] for breadcrumb in left_out if breadcrumb}
         # ("properties", name, "properties", …): a part of a column is deselected, which the SDK does record by record.
         self._by_page = writes and takes_pages(stream) and all(len(each) <= 2 for each in left_out)  # noqa: PLR2004
+        self._left_out = self._known - self._columns
         self._count = 0
         snapshot = stream.replication_method == REPLICATION_FULL_TABLE
         if snapshot and stream.option("deletion_detection") == "snapshot":
@@ -78,13 +79,13 @@ class StreamWriter:
         if self._columns.issuperset(record):
             return record
         if self._passes_unknown:
-            left_out = self._known - self._columns
+            left_out = self._left_out
             return {name: value for name, value in record.items() if name not in left_out} if left_out else record
         return {name: value for name, value in record.items() if name in self._columns}
 
     def _declare_unknown(self, records: list[dict[str, Any]]) -> None:
         properties = self._stream.stream_maps[0].transformed_schema["properties"]
         # What is deselected counts as known either way: it is not written, and so not declared.
-        known = self._known - self._columns if self._stream.learns_types else self._known
+        known = self._left_out if self._stream.learns_types else self._known
         if self._passes_unknown and learn(properties, records, known, stream=self._stream.name):
             self._stream._write_schema_message()

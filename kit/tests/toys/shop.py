@@ -43,7 +43,10 @@ class Orders(RestStream):
     }
 
     def partitions_to_read(self) -> list[Partition]:
-        return [Partition({"shop": number}) for number in self.config["shops"]]
+        shops = self.config["shops"]
+        if self.config["asks_for_shops"]:
+            shops = decoded(self.rest_tap.client.send(Call("/shops", stream=self.name)))
+        return [Partition({"shop": number}) for number in shops]
 
     def get_url_params(self, context, next_page_token) -> dict[str, Any]:
         start = self.starts_at(Partition(context))
@@ -113,6 +116,7 @@ class TapShop(RestTap):
     config_jsonschema = th.PropertiesList(
         th.Property("token", th.StringType, secret=True, required=True),
         th.Property("shops", th.ArrayType(th.IntegerType), default=[1, 2, 3]),
+        th.Property("asks_for_shops", th.BooleanType, default=False),
         *COMMON,
     ).to_dict()
 

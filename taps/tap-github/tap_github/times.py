@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from singer_kit.instants import format_instant as written
+from singer_kit.instants import parse_instant
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["in_utc", "instant", "written"]
 
 
 def instant(text: Any) -> datetime | None:
     """Read one; None for what is none, such as a commit's date before the year 1."""
-    if not isinstance(text, str):
-        return None
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return parse_instant(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-
-
-def written(moment: datetime) -> str:
-    """The form that GitHub takes, a fraction left out if there is none."""
-    return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 def in_utc(text: Any) -> Any:

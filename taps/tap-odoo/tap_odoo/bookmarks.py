@@ -16,6 +16,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from singer_kit.errors import ConfigurationError
+from singer_kit.instants import parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,13 +96,6 @@ class Bookmark:
             }
             if not self.window.exact:
                 state["window"]["exact"] = False
-
-
-def parse_instant(text: str) -> datetime:
-    """Read an ISO 8601 instant; one without a zone is UTC, as everything in Odoo."""
-    # Python 3.10 knows neither Z nor a space-separated fraction of other than 3 or 6 digits.
-    instant = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    return instant.replace(tzinfo=timezone.utc) if instant.tzinfo is None else instant.astimezone(timezone.utc)
 
 
 def format_instant(instant: datetime) -> str:

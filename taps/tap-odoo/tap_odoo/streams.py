@@ -16,7 +16,8 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 
 from singer_kit.emitting import StatesBehindRows, takes_pages, write_page
 from singer_kit.errors import ConfigurationError
-from tap_odoo.bookmarks import Bookmark, Window, format_instant, parse_instant
+from singer_kit.instants import parse_instant
+from tap_odoo.bookmarks import Bookmark, Window, format_instant
 from tap_odoo.client import explain
 from tap_odoo.queries import either, in_window, select_newest, select_rows, undatable
 from tap_odoo.sources import DATED_BY
