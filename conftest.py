@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -28,12 +29,25 @@ def postgres_server() -> Iterator[str]:
     if url := os.environ.get("IPAI_TEST_DATABASE_URL"):
         yield url
         return
+    with _server(_FAST) as server:
+        yield server.url("postgres")
+
+
+@pytest.fixture
+def own_server() -> Iterator[LocalPostgres]:
+    """A server of the test's own, which it may stop; it has no role but the superuser."""
+    with _server({"fsync": "off"}) as server:
+        yield server
+
+
+@contextmanager
+def _server(settings: dict[str, str]) -> Iterator[LocalPostgres]:
     folder = Path(tempfile.mkdtemp(prefix="ipai-test-"))
     folder.chmod(0o755)  # as root, the server runs as an account that must be able to enter
-    server = LocalPostgres(folder / "postgres", settings=_FAST)
+    server = LocalPostgres(folder / "postgres", settings=settings)
     try:
         server.start()
-        yield server.url("postgres")
+        yield server
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)

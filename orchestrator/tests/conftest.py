@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from contextlib import contextmanager
@@ -21,7 +19,6 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from ipai.local import LocalPostgres
 from ipai.service import Platform
 from ipai.specs import Catalogs, Connector, connector_from_spec, instance_from_spec
 
@@ -222,20 +219,6 @@ def until() -> Callable[..., Any]:
         return found
 
     return wait
-
-
-@pytest.fixture
-def bare_server() -> Iterator[LocalPostgres]:
-    """A server that has never seen Supabase's roles."""
-    folder = Path(tempfile.mkdtemp(prefix="ipai-test-"))
-    folder.chmod(0o755)
-    server = LocalPostgres(folder / "postgres", settings={"fsync": "off"})
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -403,11 +403,11 @@ def test_a_search_path_full_of_traps_changes_nothing(api: Any) -> None:
 # Where the platform lives on a plain Postgres, under a login that may do little
 
 
-def test_a_role_that_may_create_no_roles_sets_the_platform_up_all_the_same(bare_server: LocalPostgres) -> None:
-    with psycopg.connect(bare_server.url("postgres"), autocommit=True) as root:
+def test_a_role_that_may_create_no_roles_sets_the_platform_up_all_the_same(own_server: LocalPostgres) -> None:
+    with psycopg.connect(own_server.url("postgres"), autocommit=True) as root:
         root.execute("create role humble login password 'x'")
         root.execute("create database plain owner humble")
-        url = re.sub(r"//[^@]*@", "//humble:x@", bare_server.url("plain"))
+        url = re.sub(r"//[^@]*@", "//humble:x@", own_server.url("plain"))
         said: list[str] = []
         with psycopg.connect(url, autocommit=True) as humble:
             humble.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
@@ -421,7 +421,7 @@ def test_a_role_that_may_create_no_roles_sets_the_platform_up_all_the_same(bare_
                 "create role anon nologin; create role authenticated nologin; create role service_role nologin"
             )
             humble.execute("call connectors.secure()")
-        with psycopg.connect(bare_server.url("plain")) as connection:
+        with psycopg.connect(own_server.url("plain")) as connection:
             connection.execute(
                 """set local role authenticated; set local request.jwt.claims = '{"ipai_role": "read"}'"""
             )

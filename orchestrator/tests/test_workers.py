@@ -458,13 +458,13 @@ def test_schemas_are_handed_over_so_that_all_workers_may_load(
 
 
 def test_an_owner_that_is_no_superuser_makes_logins_and_ends_sessions_they_left_behind(
-    bare_server: LocalPostgres, tmp_path: Path, until: Any
+    own_server: LocalPostgres, tmp_path: Path, until: Any
 ) -> None:
     """As on Supabase, whose postgres may create roles."""
-    with psycopg.connect(bare_server.url("postgres"), autocommit=True) as root:
+    with psycopg.connect(own_server.url("postgres"), autocommit=True) as root:
         root.execute("create role owner login createrole password 'x'")
         root.execute("create database plain owner owner")
-    url = re.sub(r"//[^@]*@", "//owner:x@", bare_server.url("plain"))
+    url = re.sub(r"//[^@]*@", "//owner:x@", own_server.url("plain"))
     platform = Platform(tmp_path / "home", url)
     platform.init()
     with psycopg.connect(url, autocommit=True) as owner:

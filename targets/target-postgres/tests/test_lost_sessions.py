@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import socket
-import tempfile
 import threading
 import time
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-
-from ipai.local import LocalPostgres
 
 KEYED = {
     "type": "SCHEMA",
@@ -288,19 +283,6 @@ def test_a_lock_that_is_kept_ends_the_run_in_words(warehouse):
 
 
 # The server itself
-
-
-@pytest.fixture
-def own_server():
-    folder = Path(tempfile.mkdtemp(prefix="ipai-test-"))
-    folder.chmod(0o755)
-    server = LocalPostgres(folder / "postgres", settings={"fsync": "off"})
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("schema", [KEYED, KEYLESS], ids=["keyed", "keyless"])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from singer_kit.testing.acceptance.scenarios import SCENARIOS
+from singer_kit.testing.known import parametrized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import pytest
 
     from singer_kit.testing.acceptance.scenario import Scenario
 
@@ -28,18 +29,4 @@ def parametrize(
         ValueError: `known` names a scenario that there is not.
 
     """
-    scenarios = list(scenarios)
-    reasons = dict(known or {})
-    if strangers := reasons.keys() - {scenario.id for scenario in scenarios}:
-        raise ValueError(f"There is no scenario {', '.join(sorted(strangers))}.")
-    return pytest.mark.parametrize(
-        "scenario",
-        [
-            pytest.param(
-                scenario,
-                id=scenario.id,
-                marks=[pytest.mark.xfail(strict=True, reason=reasons[scenario.id])] if scenario.id in reasons else [],
-            )
-            for scenario in scenarios
-        ],
-    )
+    return parametrized("scenario", scenarios, known)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from singer_kit.testing.conformance.checks import CHECKS
+from singer_kit.testing.known import parametrized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import pytest
 
     from singer_kit.testing.conformance.check import Check
 
@@ -26,18 +27,4 @@ def parametrize(checks: Iterable[Check] = CHECKS, *, known: Mapping[str, str] | 
         ValueError: `known` names a check that there is not.
 
     """
-    checks = list(checks)
-    reasons = dict(known or {})
-    if strangers := reasons.keys() - {check.id for check in checks}:
-        raise ValueError(f"There is no check {', '.join(sorted(strangers))}.")
-    return pytest.mark.parametrize(
-        "check",
-        [
-            pytest.param(
-                check,
-                id=check.id,
-                marks=[pytest.mark.xfail(strict=True, reason=reasons[check.id])] if check.id in reasons else [],
-            )
-            for check in checks
-        ],
-    )
+    return parametrized("check", checks, known)

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-github")
 
 
+def with_leaders(reading: Reading, rows: Sequence[Row]) -> Iterator[Page]:
+    """Send rows of the leader and what hangs on them; only then do bookmarks know of them."""
+    lead = reading.lead
+    if lead.stream.selected:
+        yield lead.page([lead.stamp(row) for row in rows if lead.wants(row)])
+    yield from read(reading, rows)
+    for row in rows:
+        lead.note(row)
+
+
 def read(reading: Reading, leaders: Sequence[Row]) -> Iterator[Page]:
     """Read what hangs on some rows of the leader, and note that it was."""
     yield from read_of(reading, reading.lead.spec.name, leaders)

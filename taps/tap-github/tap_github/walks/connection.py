@@ -34,20 +34,10 @@ def _read_newest(reading: Reading, nodes: Nodes, node: Row) -> Iterator[Page]:
     floor = reading.floor
     for page in nodes.pages(node, lead.spec.name):
         rows = _rows(reading, page)
-        yield from _emit(reading, rows)
+        yield from children.with_leaders(reading, rows)
         if floor is not None and any((when := lead.when(row)) is not None and when < floor for row in rows):
             break
     yield from reading.finish()
-
-
-def _emit(reading: Reading, rows: list[Row]) -> Iterator[Page]:
-    """Send rows, and what hangs on them."""
-    lead = reading.lead
-    if lead.stream.selected:
-        yield lead.page([lead.stamp(row) for row in rows if lead.wants(row)])
-    yield from children.read(reading, rows)
-    for row in rows:
-        lead.note(row)
 
 
 def _read_all(reading: Reading, nodes: Nodes, node: Row) -> Iterator[Page]:

@@ -43,7 +43,7 @@ def read(reading: Reading) -> Iterator[Page]:
             return
         times = [moment for row in rows if (moment := _place(reading, row))]
         tag, newest, oldest = tag or answer.etag, newest or max(times, default=None), min(times, default=oldest)
-        yield from _emit(reading, rows)
+        yield from children.with_leaders(reading, rows)
         if _is_known(reading, oldest):
             break
         if answer.next and oldest:
@@ -55,7 +55,7 @@ def read(reading: Reading) -> Iterator[Page]:
         for _, rows in steady.again(
             lambda row: (place := _place(reading, row)) is None or not newest or place <= newest
         ):
-            yield from _emit(reading, rows)
+            yield from children.with_leaders(reading, rows)
     yield from reading.finish(etag=tag if reading.is_conditional and not resume else None)
 
 
@@ -72,15 +72,6 @@ def _leave_mark(reading: Reading, url: str, oldest: datetime) -> Iterator[Page]:
     for member in reading.selected:
         resume = {"url": url, "oldest": written(oldest)}
         yield member.page(state={"resume": resume, "progress": member.progress() or {}})
-
-
-def _emit(reading: Reading, rows: list[Row]) -> Iterator[Page]:
-    lead = reading.lead
-    if lead.stream.selected:
-        yield lead.page([lead.stamp(row) for row in rows if lead.wants(row)])
-    yield from children.read(reading, rows)
-    for row in rows:
-        lead.note(row)
 
 
 def _place(reading: Reading, row: Row) -> datetime | None:
