@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import trustme
 
+from singer_kit.errors import ConfigurationError
 from singer_kit.http import (
     Call,
     Client,
@@ -319,3 +323,31 @@ def test_retry_after_is_waited_for_however_long_it_is_within_reason(api) -> None
     with pytest.raises(FailingServerError, match=r"503 .* longer than max_wait_seconds"):
         client(api, limiter=limiter).send(THINGS)
     assert sum(slept) == pytest.approx(120)
+
+
+@pytest.mark.parametrize("url", ["api.example/v1", "ftp://api.example", "https://", ""])
+def test_a_base_url_that_is_none_is_named(url) -> None:
+    with pytest.raises(ConfigurationError, match=r"api_url.*Next: write it like https://"):
+        Client(url, user_agent="test/1")
+
+
+def test_a_certificate_that_nobody_trusts_is_no_reason_to_try_again() -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    slept = []
+    limiter = Limiter(pause=slept.append)
+    asking = Client(f"https://127.0.0.1:{server.server_port}", user_agent="test/1", limiter=limiter)
+    with pytest.raises(ConfigurationError, match=r"certificate verify failed.*Next: .*ca_bundle"):
+        asking.send(THINGS)
+    server.shutdown()
+    server.server_close()
+    assert slept == []
+
+
+def test_a_body_that_does_not_unpack_is_tried_again(api) -> None:
+    api.fault(Fault(Answer(body=b"no gzip", headers={"content-encoding": "gzip"})), nth=1)
+    assert decoded(client(api).send(THINGS)) == {"n": 1}

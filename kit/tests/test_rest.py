@@ -375,6 +375,13 @@ def test_a_start_date_that_is_none_is_named(shop) -> None:
     assert "Traceback" not in run.log
 
 
+def test_options_for_a_stream_that_there_is_not_are_refused(shop) -> None:
+    run = shop.run(stream_options={"order": {"lookback_seconds": 5}})
+    assert run.code == 2
+    assert "Setting stream_options names 'order', which is no stream; did you mean 'orders'?" in run.log
+    assert not run.messages
+
+
 def test_bookmarks_go_by_the_instant_and_not_by_its_spelling(shop) -> None:
     shop.orders = [Order(1, 1, "2026-02-01T09:00:00Z"), Order(2, 1, "2026-02-01T10:00:00+05:00")]
     assert shop.run().bookmark("orders", 1) == "2026-02-01T09:00:00Z"

@@ -7,7 +7,7 @@ import random
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 
+from singer_kit.errors import ConfigurationError
 from singer_kit.http.errors import (
     FailingServerError,
     RefusedError,
@@ -40,6 +41,13 @@ _logger = logging.getLogger("singer_kit")
 _MOST_REDIRECTS = 10
 _MOST_CONNECTIONS = 64
 _CONNECT_SECONDS = 30.0
+# On the way, or in a body that broke off or came in pieces that do not fit.
+_PASSING = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -81,6 +89,9 @@ class Client:
         allowed_hosts: further hosts that the credentials may go to, by https.
         headers: of each request.
 
+    Raises:
+        ConfigurationError: the base URL is none.
+
     Attributes:
         knows_time: whether `now` is the server's clock already.
     """
@@ -101,6 +112,11 @@ class Client:
         allowed_hosts: Collection[str] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        place = urlsplit(base_url)
+        if place.scheme not in {"http", "https"} or not place.hostname:
+            raise ConfigurationError(
+                f"The API's address (setting api_url) is {base_url!r}. Next: write it like https://api.example.com."
+            )
         self.base_url = base_url.rstrip("/") + "/"
         self.credentials = tuple(credentials)
         self.limiter = limiter or Limiter(max_wait=max_wait)
@@ -154,7 +170,7 @@ class Client:
             if verdict.action is Action.REFRESH:
                 if lease.credential.name in renewed or not self._renew(lease):
                     raise UnauthorizedError(
-                        f"{describe(call, response)}: {verdict.reason}. Next: check the credential"
+                        f"{self._describe(call, response)}: {verdict.reason}. Next: check the credential"
                         f" ({lease.credential.name}): it is wrong, has expired or was revoked."
                     )
                 renewed.add(lease.credential.name)
@@ -163,19 +179,19 @@ class Client:
                 if failures >= self._retry.tries:
                     kind = UnreachableError if response is None else FailingServerError
                     raise kind(
-                        f"{describe(call, response)}: {verdict.reason}, {failures} times in a row. Next: run again "
-                        "with the last state; if it stays, look at the API's status page."
+                        f"{self._describe(call, response)}: {verdict.reason}, {failures} times in a row. Next: run "
+                        "again with the last state; if it stays, look at the API's status page."
                     )
                 pause = self._retry.pause(failures) if verdict.wait is None else verdict.wait
                 if pause > self.limiter.max_wait:
                     raise FailingServerError(
-                        f"{describe(call, response)}: {verdict.reason}, for {pause:.0f} seconds, which is longer than "
-                        f"max_wait_seconds ({self.limiter.max_wait:.0f}) allows. Next: run again then, with the last "
-                        "state."
+                        f"{self._describe(call, response)}: {verdict.reason}, for {pause:.0f} seconds, which is longer "
+                        f"than max_wait_seconds ({self.limiter.max_wait:.0f}) allows. Next: run again then, with the "
+                        "last state."
                     )
                 _logger.warning(
                     "%s: %s. Trying again in %.1f seconds (%d of %d).",
-                    describe(call, response), verdict.reason, pause, failures + 1, self._retry.tries,
+                    self._describe(call, response), verdict.reason, pause, failures + 1, self._retry.tries,
                 )  # fmt: skip
                 self.limiter.sleep(pause)
 
@@ -221,7 +237,14 @@ class Client:
                 if wait is None:
                     wait = seconds_to_wait(headers.get("retry-after"), self.now())
                 limited = LimitedBy(wait, verdict.least, verdict.scope)
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+        except requests.exceptions.SSLError as error:
+            verdict = Verdict.fail(
+                ConfigurationError(
+                    f"{self._describe(call)}: {_plainly(error)}. Next: set ca_bundle to a file with the authority that "
+                    "signs for this server, or see who answers in its place."
+                )
+            )
+        except _PASSING as error:
             verdict = Verdict.retry(_plainly(error))
         finally:
             self.limiter.settle(lease, headers, self.now(), limited=limited)
@@ -269,7 +292,7 @@ class Client:
             trusts = is_trusted(target, self.base_url, self.allowed_hosts)
             headers = request.headers if trusts else {"User-Agent": self._headers["User-Agent"], "Accept": "*/*"}
             request = requests.Request(request.method, target, headers=dict(headers)).prepare()
-        raise RefusedError(f"{describe(call)}: the server redirects without an end. Next: check the base URL.")
+        raise RefusedError(f"{self._describe(call)}: the server redirects without an end. Next: check the base URL.")
 
     def _prepare(self, call: Call) -> requests.PreparedRequest:
         url = self._url(call)
@@ -292,6 +315,9 @@ class Client:
             data = msgspec.json.Encoder(decimal_format="number").encode(call.json)
         # Not by the session, which would add cookies and the credentials of a .netrc file.
         return requests.Request(call.method, url, headers=headers, data=data).prepare()
+
+    def _describe(self, call: Call, response: requests.Response | None = None) -> str:
+        return describe(replace(call, url=self._url(call)), response)
 
     def _url(self, call: Call) -> str:
         return call.url if "://" in call.url else self.base_url + call.url.lstrip("/")

@@ -252,11 +252,6 @@ class Limiter:
                 quota.paused_until = max(quota.paused_until, monotonic + wait)
                 quota.paused_at = max(quota.paused_at, sent.paused_at)
 
-    def remaining(self, host: str, credential: Credential, bucket: str = "") -> float:
-        """How many calls are left, as far as the server has told; infinite otherwise."""
-        with self._lock:
-            return self._quota(host, credential, bucket).remaining
-
     def _learn(self, quota: _Quota, headers: Mapping[str, str], now: datetime, monotonic: float) -> None:
         assert self._headers is not None  # noqa: S101
         try:

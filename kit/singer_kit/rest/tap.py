@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +154,9 @@ class RestTap(CleanErrors, StopsAtState, Tap):
         Raises:
             PluginError: some could not; all others are complete, and so are their bookmarks.
         """
-        _ = self.start_date  # a wrong one ends the run before it asks for anything
+        # What is wrong ends the run before it asks for anything.
+        _ = self.start_date
+        self._check_stream_options()
         super().sync_all()
         for stream, count in self.skipped.items():
             self.logger.warning("Stream '%s': %d partitions were skipped; see above.", stream, count)
@@ -167,6 +170,15 @@ class RestTap(CleanErrors, StopsAtState, Tap):
                 f"First error: {first} All others are complete. Next: mend the cause and run again with the last "
                 "state, or set on_partition_error=skip."
             )
+
+    def _check_stream_options(self) -> None:
+        for name in self.config.get("stream_options") or {}:
+            if name not in self.streams:
+                close = get_close_matches(name, self.streams, 1)
+                raise ConfigurationError(
+                    f"Setting stream_options names {name!r}, which is no stream"
+                    f"{f'; did you mean {close[0]!r}?' if close else '.'} Next: see --discover for the streams' names."
+                )
 
 
 def _like(kind: type[PluginError]) -> type[PluginError]:

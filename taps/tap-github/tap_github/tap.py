@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from singer_kit.http import Budget, Call, Client, QuotaHeaders
+from singer_kit.http import Budget, Call, QuotaHeaders
 from singer_kit.rest import RestTap
 from tap_github.client import GitHub
 from tap_github.credentials import app_key, installations, issuer, tokens
@@ -85,15 +85,7 @@ class TapGitHub(RestTap):
     def credentials(self) -> Sequence[Credential]:
         found: list[Credential] = list(tokens(self.config))
         if issuer(self.config) and (key := app_key(self.config)):
-            app = Client(
-                self.api_url,
-                user_agent=self.config.get("user_agent") or f"{self.name}/{self.plugin_version}",
-                credentials=[key],
-                judge=judge,
-                proxy=self.config.get("proxy_url"),
-                verify=self.config.get("ca_bundle") or bool(self.config["verify_tls"]),
-                headers=self.headers,
-            )
+            app = self.new_client(self.api_url, credentials=[key], judge=judge, headers=self.headers)
             key.clock = app.now
             found += installations(self.config, self.selection.owners, app, self._now, self.redactor.add)
         if not found:
